@@ -1,0 +1,104 @@
+"""Time: aware UTC instants, a monotonic counter for durations, report days in a named zone.
+
+No decision compares the clocks of two machines (G18). The core takes a `Clock`
+as an argument, so the whole engine runs in simulated time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from core.errors import InvariantBroken
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC. For records and schedules, never for durations."""
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward. For timeouts, budgets and breakers."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's own clock; the only place that asks it."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class ManualClock:
+    """A clock that moves only when told to: tests, replays, simulation."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = aware(at)
+        self._monotonic = 0.0
+
+    def now(self) -> datetime:
+        return self._at
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        self._at += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+
+def aware(at: datetime) -> datetime:
+    """The same instant in UTC; a naive one is a bug, not a guess."""
+    if at.tzinfo is None:
+        raise InvariantBroken(f"{at.isoformat()} has no zone")
+    return at.astimezone(UTC)
+
+
+def stamp(at: datetime) -> str:
+    """The one text form of an instant: sortable, microseconds, `Z`."""
+    return aware(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def unstamp(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span of instants: `start` belongs to it, `end` to the next (S13)."""
+
+    start: datetime
+    end: datetime
+
+    def __contains__(self, at: datetime) -> bool:
+        return self.start <= at < self.end
+
+
+def local_day(day: date, zone: ZoneInfo) -> Window:
+    """The instants of one calendar day in a zone: 23, 24 or 25 hours of them (H39)."""
+    following = day + timedelta(days=1)
+    return Window(_midnight(day, zone), _midnight(following, zone))
+
+
+def day_of(at: datetime, zone: ZoneInfo) -> date:
+    """The ledger date of an instant."""
+    return aware(at).astimezone(zone).date()
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time_of_day(), tzinfo=zone).astimezone(UTC)
