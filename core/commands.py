@@ -1,0 +1,79 @@
+"""Asking a system for something: a command in the outbox, in the deciding transaction.
+
+The key is derived from the fact, never random: the same decision made again, or
+after yesterday's backup was restored, is the same command (G17).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from core.clock import stamp
+from core.codec import to_json
+from core.errors import InvariantBroken
+from core.model import COMMANDS, Ask
+from core.store.schema import outbox
+from core.work import Work
+
+#: 0 is served first: confirmations and cuts to zero, then the rest (DESIGN 5).
+URGENT = 0
+NORMAL = 2
+
+
+def key_of(system: str, order: str, kind: str, revision: str) -> str:
+    return f"truecount:{system}:{order}:{kind}:{revision}"
+
+
+def aad(key: str) -> bytes:
+    return f"outbox:{key}".encode()
+
+
+def ask(
+    work: Work,
+    system: str,
+    kind: str,
+    record: Ask,
+    *,
+    order_id: int,
+    due_at: datetime | None = None,
+) -> bool:
+    """Queue one command in its order's lane to `system`. False if it was asked before."""
+    if not isinstance(record, COMMANDS[kind]):
+        raise InvariantBroken(f"{kind} does not carry a {type(record).__name__}")
+    accepts = work.network.accepts.get((system, kind))
+    if accepts is None:
+        raise InvariantBroken(f"{system} does not accept {kind}")
+    row = work.connection.execute(
+        insert(outbox)
+        .values(
+            system=system,
+            kind=kind,
+            lane=f"order:{order_id}",
+            key=record.reference,
+            order_id=order_id,
+            record=work.seal.seal(to_json(record), aad(record.reference)),
+            safe_by=accepts.safe_by,
+            urgency=URGENT if accepts.urgent else NORMAL,
+            queued_at=stamp(work.now),
+            due_at=stamp(due_at or work.now),
+        )
+        .on_conflict_do_nothing(index_elements=["system", "key"])
+        .returning(outbox.c.id)
+    ).one_or_none()
+    if row is None:
+        return False
+    work.queued += 1
+    work.steps.add(5, "command.queued", system=system, order_id=order_id, kind=kind, id=row.id)
+    return True
+
+
+def asked_before(work: Work, order_id: int, kind: str) -> int:
+    """How often this kind was asked for this order; the next revision is one more."""
+    return work.connection.execute(
+        select(func.count())
+        .select_from(outbox)
+        .where(outbox.c.order_id == order_id, outbox.c.kind == kind)
+    ).scalar_one()

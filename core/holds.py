@@ -1,0 +1,120 @@
+"""Exceptions: one open hold per cause, with its members.
+
+400 orders with one unknown payment word are one exception of 400 members, and it
+closes by itself when its last member does. Nothing here decides; it remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from core.clock import stamp
+from core.store.schema import hold_members, holds
+from core.work import Work
+
+
+def open_hold(
+    work: Work,
+    *,
+    cause: str,
+    system: str,
+    reason: str,
+    next_step: str,
+    member: str,
+    ref: str,
+    label: str,
+) -> int:
+    """Add a member to the open hold of this cause, opening it if it is the first."""
+    hold_id = _open_id(work, cause)
+    if hold_id is None:
+        hold_id = work.connection.execute(
+            insert(holds)
+            .values(
+                cause=cause,
+                system=system,
+                reason=reason,
+                next_step=next_step,
+                opened_at=stamp(work.now),
+            )
+            .returning(holds.c.id)
+        ).scalar_one()
+    statement = insert(hold_members).values(
+        hold_id=hold_id, member=member, ref=ref, label=label, since=stamp(work.now)
+    )
+    work.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["hold_id", "member", "ref"], set_={"closed_at": None}
+        )
+    )
+    return hold_id
+
+
+def open_causes(work: Work, member: str, ref: str) -> dict[str, int]:
+    """The causes that hold this member now: {cause: hold id}."""
+    rows = work.connection.execute(
+        select(holds.c.cause, holds.c.id)
+        .join(hold_members, hold_members.c.hold_id == holds.c.id)
+        .where(
+            hold_members.c.member == member,
+            hold_members.c.ref == ref,
+            hold_members.c.closed_at.is_(None),
+            holds.c.closed_at.is_(None),
+        )
+    )
+    return {row.cause: row.id for row in rows}
+
+
+def close_member(work: Work, member: str, ref: str, *, keep: Collection[str] = ()) -> list[str]:
+    """The causes of this member that are gone, all but `keep`. Empty holds close."""
+    gone = []
+    for cause, hold_id in open_causes(work, member, ref).items():
+        if cause in keep:
+            continue
+        work.connection.execute(
+            update(hold_members)
+            .where(
+                hold_members.c.hold_id == hold_id,
+                hold_members.c.member == member,
+                hold_members.c.ref == ref,
+            )
+            .values(closed_at=stamp(work.now))
+        )
+        _close_if_empty(work, hold_id)
+        gone.append(cause)
+    return gone
+
+
+def members_of(work: Work, cause: str, member: str) -> list[str]:
+    """Who waits for this cause: references of open members of one kind."""
+    hold_id = _open_id(work, cause)
+    if hold_id is None:
+        return []
+    rows = work.connection.execute(
+        select(hold_members.c.ref).where(
+            hold_members.c.hold_id == hold_id,
+            hold_members.c.member == member,
+            hold_members.c.closed_at.is_(None),
+        )
+    )
+    return [row.ref for row in rows]
+
+
+def _open_id(work: Work, cause: str) -> int | None:
+    return work.connection.execute(
+        select(holds.c.id).where(holds.c.cause == cause, holds.c.closed_at.is_(None))
+    ).scalar_one_or_none()
+
+
+def _close_if_empty(work: Work, hold_id: int) -> None:
+    left = work.connection.execute(
+        select(func.count())
+        .select_from(hold_members)
+        .where(hold_members.c.hold_id == hold_id, hold_members.c.closed_at.is_(None))
+    ).scalar_one()
+    if not left:
+        work.connection.execute(
+            update(holds).where(holds.c.id == hold_id).values(closed_at=stamp(work.now))
+        )

@@ -1,0 +1,118 @@
+"""Stop 2, kept: what arrives is on the disk once, before anybody is told so.
+
+A row is unique by (system, topic, identity). The statement that stores an event
+also decides whether it is new; the same thing again only raises a counter, so
+nine duplicate pushes and one from the poll are each recorded as seen (S8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from core.clock import stamp
+from core.seal import Seal
+from core.store.schema import inbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One thing as it came: raw bytes, how it came, and what it calls itself."""
+
+    system: str
+    via: str  # hook | sweep | fetch
+    topic: str
+    identity: str
+    body: bytes
+    headers: bytes = b""
+    resource: str = ""
+    external_id: str = ""
+    revision: str = ""
+    received_at: datetime
+    read_began_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    seq: int
+    new: bool
+
+
+_INSERT = insert(inbox)
+_STORE = _INSERT.on_conflict_do_update(
+    index_elements=["system", "topic", "identity"],
+    set_={
+        "pushes": inbox.c.pushes + _INSERT.excluded.pushes,
+        "polls": inbox.c.polls + _INSERT.excluded.polls,
+    },
+).returning(inbox.c.seq, inbox.c.pushes, inbox.c.polls)
+
+
+def identity_of(external_id: str, revision: str, body: bytes) -> str:
+    """Id, revision and content: two states within one second are two arrivals (H8)."""
+    return f"{external_id}@{revision}#{hashlib.sha256(body).hexdigest()[:16]}"
+
+
+def aad(system: str, topic: str) -> bytes:
+    """Binds sealed bytes to their row, so that they cannot be moved to another."""
+    return f"inbox:{system}:{topic}".encode()
+
+
+def keep(connection: Connection, arrival: Arrival, seal: Seal) -> Kept:
+    """Store it, or count that it was seen again. One statement (Store.write single)."""
+    pushed = arrival.via == "hook"
+    bound = aad(arrival.system, arrival.topic)
+    row = connection.execute(
+        _STORE,
+        {
+            "system": arrival.system,
+            "via": arrival.via,
+            "topic": arrival.topic,
+            "identity": arrival.identity,
+            "resource": arrival.resource,
+            "external_id": arrival.external_id,
+            "revision": arrival.revision,
+            "headers": seal.seal(arrival.headers, bound) if arrival.headers else None,
+            "body": seal.seal(arrival.body, bound),
+            "received_at": stamp(arrival.received_at),
+            "read_began_at": stamp(arrival.read_began_at) if arrival.read_began_at else None,
+            "state": "pending",
+            "pushes": int(pushed),
+            "polls": int(not pushed),
+        },
+    ).one()
+    return Kept(seq=row.seq, new=row.pushes + row.polls == 1)
+
+
+_PENDING = (
+    select(inbox)
+    .where(inbox.c.state == "pending", inbox.c.seq > bindparam("after"))
+    .order_by(inbox.c.seq)
+    .limit(bindparam("limit"))
+)
+
+
+def pending(connection: Connection, *, after: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
+    return connection.execute(_PENDING, {"after": after, "limit": limit}).all()
+
+
+def settle(
+    connection: Connection,
+    seq: int,
+    state: str,
+    *,
+    at: datetime,
+    mapping: str = "",
+    reason: str = "",
+) -> None:
+    """applied, ignored or held: `received = applied + held + ignored + pending` (G14)."""
+    connection.execute(
+        update(inbox)
+        .where(inbox.c.seq == seq)
+        .values(state=state, mapping=mapping, reason=reason, done_at=stamp(at))
+    )

@@ -1,0 +1,175 @@
+"""Stop 4, decided: what an order may do next. Pure.
+
+    captured ──▶ held ◀──▶ released ──▶ shipped
+        └───────────▶─────────▲
+    any state before shipped ──▶ cancelled     (after release the warehouse decides, S15)
+
+Events come in any order and any number of times; the newest revision of the
+owner decides, an older one is counted and changes nothing (S10, H6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from core.model import Collector, Order, Payment
+from core.money import Money
+
+
+class State(StrEnum):
+    CAPTURED = "captured"
+    HELD = "held"
+    RELEASED = "released"
+    SHIPPED = "shipped"
+    CANCELLED = "cancelled"
+
+
+#: Payments that release nothing: not there yet, only a part, gone again.
+_NOT_EARNED = (Payment.PENDING, Payment.PART, Payment.VOID, Payment.REFUNDED)
+
+#: Which state may follow which; docs/ARCHITECTURE.md is checked against this table.
+NEXT: dict[State, frozenset[State]] = {
+    State.CAPTURED: frozenset({State.HELD, State.RELEASED, State.CANCELLED}),
+    State.HELD: frozenset({State.RELEASED, State.SHIPPED, State.CANCELLED}),
+    State.RELEASED: frozenset({State.HELD, State.SHIPPED, State.CANCELLED}),
+    State.SHIPPED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocker:
+    """One reason why an order does not go on, in a shopkeeper's words."""
+
+    cause: str
+    reason: str
+    next_step: str
+    books: bool  # True: the ERP must wait as well, not only the warehouse
+
+
+def revision_key(revision: str) -> tuple[int, float, str]:
+    """Orders revisions of one owner: counters by value, instants by time, words by text.
+
+    "…40Z" and "…40.5Z" compare wrongly as text, which is how an older order won.
+    """
+    if revision.isascii() and revision.isdigit():
+        return (0, float(int(revision)), "")
+    try:
+        return (1, datetime.fromisoformat(revision).timestamp(), "")
+    except ValueError:
+        return (2, 0.0, revision)
+
+
+def is_stale(known: str, arriving: str) -> bool:
+    """Strictly older than what we know. An equal one is applied again: it is the same."""
+    return bool(known) and revision_key(arriving) < revision_key(known)
+
+
+def document_total(order: Order) -> Money:
+    """Lines + shipping + fees + tax on top - discounts, in minor units."""
+    total = Money.zero(order.currency)
+    for line in order.lines:
+        total += line.unit_price * line.quantity
+        for discount in line.discounts:
+            total -= discount.amount
+        if not order.tax_included:
+            total += Money.total((tax.amount for tax in line.taxes), order.currency)
+    total += order.shipping_fee or Money.zero(order.currency)
+    total -= order.shipping_discount or Money.zero(order.currency)
+    total += order.other_fees or Money.zero(order.currency)
+    if not order.tax_included:
+        total += Money.total((tax.amount for tax in order.shipping_taxes), order.currency)
+    return total
+
+
+def tax_total(order: Order, collector: Collector | None = None) -> Money:
+    """All tax of the order, or only what one party remits."""
+    taxes = [tax for line in order.lines for tax in line.taxes] + list(order.shipping_taxes)
+    chosen = (tax.amount for tax in taxes if collector in (None, tax.collected_by))
+    return Money.total(chosen, order.currency)
+
+
+def residue(order: Order) -> Money:
+    """What the channel's total says beyond our own addition; zero when the document ties."""
+    return order.total - document_total(order)
+
+
+def blockers(
+    order: Order, *, unknown_skus: Sequence[str], short_units: int, rounding_limit_minor: int
+) -> list[Blocker]:
+    """Everything that keeps this order back. Empty: it may go on."""
+    found = [_unknown(sku) for sku in unknown_skus]
+    found += _money(order, rounding_limit_minor)
+    found += _channel_says_wait(order)
+    if short_units:
+        found.append(
+            Blocker(
+                cause="short",
+                reason=f"{short_units} unit(s) of this order are in stock nowhere that may ship it",
+                next_step="Wait for stock, or cancel these units on the channel.",
+                books=False,
+            )
+        )
+    return found
+
+
+def _unknown(sku: str) -> Blocker:
+    return Blocker(
+        cause=f"unknown_sku:{sku}",
+        reason=f"no warehouse and no ERP knows the SKU {sku!r}",
+        next_step="Create the item in the warehouse, or correct the SKU on the channel.",
+        books=True,
+    )
+
+
+def _money(order: Order, limit: int) -> list[Blocker]:
+    if not order.complete:
+        return []
+    difference = residue(order)
+    if abs(difference.minor) <= limit:
+        return []
+    return [
+        Blocker(
+            cause="total_does_not_tie",
+            reason=(
+                f"the channel's total is {order.total}, its lines, tax, shipping and discounts "
+                f"add up to {document_total(order)}: {difference} is unexplained"
+            ),
+            next_step="Compare the order on the channel with `truecount trace`; correct the mapping",
+            books=True,
+        )
+    ]
+
+
+def _channel_says_wait(order: Order) -> list[Blocker]:
+    if order.test:
+        return [
+            Blocker(
+                cause="test_order",
+                reason="the channel marks this as a test order: kept, never shipped or booked",
+                next_step="Nothing to do. Cancel it on the channel when the test is over.",
+                books=True,
+            )
+        ]
+    if order.payment in _NOT_EARNED:
+        return [
+            Blocker(
+                cause=f"payment:{order.payment}",
+                reason=f"the channel says the payment is {order.payment}",
+                next_step="Nothing to do: it continues when the channel reports the payment.",
+                books=True,
+            )
+        ]
+    if not order.complete or not order.shippable:
+        return [
+            Blocker(
+                cause="channel_holds",
+                reason="the channel does not release this order for shipping yet",
+                next_step="Nothing to do: it continues when the channel releases it.",
+                books=not order.complete,
+            )
+        ]
+    return []

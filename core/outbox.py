@@ -1,0 +1,314 @@
+"""Stop 5, told: commands leave lane by lane, once in effect.
+
+    queued ──▶ sending ──▶ done
+       ▲          │ did not happen: waiting(until) ──▶ sending
+       │          │ answer not seen: in_doubt ──▶ find ──▶ done | queued
+       └──────────┘ refused: dead, the lane stops, a person reads why
+
+The attempt is committed before its first byte leaves, so after any crash a
+`sending` row is known to be in doubt (H21). Retrying lives here, durable and
+visible; nothing sleeps on a retry, the next try is a time in the database (a
+pool of sleeping retries starved the healthy channels). FIFO holds within a lane
+(one order to one system); lanes do not wait for each other (G10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
+
+from core import commands, outcomes
+from core.clock import Clock, stamp, unstamp
+from core.codec import from_json
+from core.contract import Command, Receipt
+from core.errors import ConnectorError, Hold, InDoubt, LoginNeeded, RateLimited, Rejected
+from core.limiter import urgent
+from core.mapping.book import MappingBook
+from core.model import COMMANDS
+from core.network import Network
+from core.seal import Seal
+from core.steps import Steps
+from core.store.engine import Store
+from core.store.schema import attempts, outbox
+from core.strict import dump_json, load_json
+from core.work import Work
+
+#: Backoff of a command that did not happen: 2 s, doubled, at most 5 minutes, with jitter.
+BACKOFF_S = 2.0
+BACKOFF_MAX_S = 300.0
+#: A login that a person must renew is tried again this often.
+LOGIN_S = 300.0
+#: Two negative lookups apart before a command is sent again (H22).
+LOOKUPS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How one attempt ended: done, waiting, in_doubt or dead, and when to look again."""
+
+    state: str
+    words: str = ""
+    wait_s: float = 0.0
+    receipt: Receipt | None = None
+
+
+class Outbox:
+    """Delivers what is due. `connectors` by system, `names` their connector names."""
+
+    def __init__(
+        self,
+        store: Store,
+        seal: Seal,
+        clock: Clock,
+        rng: random.Random,
+        *,
+        network: Callable[[], Network],
+        book: MappingBook,
+        connectors: Mapping[str, Any],
+        names: Mapping[str, str],
+    ) -> None:
+        self._store = store
+        self._seal = seal
+        self._clock = clock
+        self._rng = rng
+        self._network = network
+        self._book = book
+        self._connectors = connectors
+        self._names = names
+        self._busy: set[tuple[str, str]] = set()
+
+    async def recover(self) -> int:
+        """At start every `sending` row is ours and its answer was lost (G12)."""
+        now = stamp(self._clock.now())
+
+        def unit(connection: Connection) -> int:
+            return connection.execute(
+                update(outbox)
+                .where(outbox.c.state == "sending")
+                .values(state="in_doubt", due_at=now, words="stopped before the answer was seen")
+            ).rowcount
+
+        return await self._store.write(unit)
+
+    def due(self, system: str, limit: int) -> list[Row[Any]]:
+        """Heads of lanes whose time has come, most urgent first. A dead head stops its lane."""
+        heads = (
+            select(func.min(outbox.c.id).label("id"))
+            .where(outbox.c.system == system, outbox.c.state != "done")
+            .group_by(outbox.c.lane)
+            .subquery()
+        )
+        now = stamp(self._clock.now())
+        with self._store.read() as connection:
+            rows = connection.execute(
+                select(outbox)
+                .join(heads, heads.c.id == outbox.c.id)
+                .where(
+                    outbox.c.state.in_(["queued", "waiting", "in_doubt"]), outbox.c.due_at <= now
+                )
+                .order_by(outbox.c.urgency, outbox.c.id)
+                .limit(limit + len(self._busy))
+            ).all()
+        return [row for row in rows if (system, row.lane) not in self._busy][:limit]
+
+    def next_due(self, system: str) -> datetime | None:
+        with self._store.read() as connection:
+            at = connection.execute(
+                select(func.min(outbox.c.due_at)).where(
+                    outbox.c.system == system,
+                    outbox.c.state.in_(["queued", "waiting", "in_doubt"]),
+                )
+            ).scalar_one()
+        return unstamp(at) if at else None
+
+    async def deliver_due(self, system: str, at_once: int) -> int:
+        """One attempt for each due head, at most `at_once` in flight. Returns how many."""
+        rows = self.due(system, at_once)
+        await asyncio.gather(*(self.attempt(row) for row in rows))
+        return len(rows)
+
+    async def attempt(self, row: Row[Any]) -> None:
+        """One attempt of one command, from the committed intention to the committed end."""
+        lane = (row.system, row.lane)
+        self._busy.add(lane)
+        try:
+            verb = "find" if self._must_look_first(row) else "send"
+            try:
+                command = self._command(row)
+            except Hold as hold:
+                await self._end(row, None, Ended(state="dead", words=hold.reason), verb)
+                return
+            attempt_id = await self._begin(row, command, verb)
+            ended = await self._call(row, command, verb)
+            await self._end(row, attempt_id, ended, verb)
+        finally:
+            self._busy.discard(lane)
+
+    def _must_look_first(self, row: Row[Any]) -> bool:
+        """A doubtful command is looked up, where its system can; else only a key may resend."""
+        return bool(row.state == "in_doubt" and row.safe_by in ("lookup", "reference"))
+
+    def _command(self, row: Row[Any]) -> Command:
+        aad = commands.aad(row.key)
+        record = from_json(COMMANDS[row.kind], self._seal.open(row.record, aad))
+        if row.body is not None:
+            body = load_json(self._seal.open(row.body, aad))
+        else:
+            mapping = self._book.outgoing(self._names[row.system], row.kind)
+            body = mapping.body(record) if mapping is not None else None
+        key = row.key if not row.generation else f"{row.key}:g{row.generation}"
+        return Command(
+            key=key,
+            kind=row.kind,
+            record=record,
+            body=body,
+            attempt=row.attempts + 1,
+            first_sent_at=unstamp(row.first_sent_at) if row.first_sent_at else None,
+        )
+
+    async def _begin(self, row: Row[Any], command: Command, verb: str) -> int:
+        """Committed before the first byte leaves."""
+        now = self._clock.now()
+        body = None
+        if command.body is not None:
+            body = self._seal.seal(dump_json(command.body), commands.aad(row.key))
+
+        def unit(connection: Connection) -> int:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.id == row.id)
+                .values(
+                    state="sending",
+                    attempts=outbox.c.attempts + 1,
+                    first_sent_at=func.coalesce(outbox.c.first_sent_at, stamp(now)),
+                    body=func.coalesce(outbox.c.body, body),
+                )
+            )
+            attempt = insert(attempts).values(
+                outbox_id=row.id, n=command.attempt, verb=verb, began_at=stamp(now)
+            )
+            return int(connection.execute(attempt.returning(attempts.c.id)).scalar_one())
+
+        return await self._store.write(unit)
+
+    async def _call(self, row: Row[Any], command: Command, verb: str) -> Ended:
+        connector = self._connectors[row.system]
+        try:
+            with urgent(row.urgency):
+                if verb == "find":
+                    return self._looked_up(row, await connector.find(command))
+                return Ended(state="done", receipt=await connector.send(command))
+        except RateLimited as error:
+            return Ended(state=_before(verb), words=str(error), wait_s=max(error.after_s, 0.1))
+        except LoginNeeded as error:
+            return Ended(state=_before(verb), words=str(error), wait_s=LOGIN_S)
+        except Rejected as error:
+            return Ended(state="dead", words=str(error))
+        except InDoubt as error:
+            return self._doubt(row, str(error))
+        except ConnectorError as error:  # Retry: it did not happen
+            return Ended(state=_before(verb), words=str(error), wait_s=self._backoff(row.attempts))
+        except Hold as hold:
+            return Ended(state="dead", words=hold.reason)
+
+    def _looked_up(self, row: Row[Any], found: Receipt | None) -> Ended:
+        if found is not None:
+            return Ended(state="done", receipt=found)
+        if row.lookups + 1 < LOOKUPS:
+            return Ended(
+                state="in_doubt",
+                words="not found yet; looking once more before sending again",
+                wait_s=max(1.0, self._lookup_after(row)),
+            )
+        return Ended(state="queued", words="surely not there; sending again")
+
+    def _doubt(self, row: Row[Any], words: str) -> Ended:
+        if row.safe_by == "none":
+            return Ended(
+                state="dead", words=f"in doubt, and {row.system} offers no lookup: {words}"
+            )
+        return Ended(state="in_doubt", words=words, wait_s=self._lookup_after(row))
+
+    def _lookup_after(self, row: Row[Any]) -> float:
+        return self._network().accepts[(row.system, row.kind)].lookup_after_s
+
+    def _backoff(self, tries: int) -> float:
+        wait = min(BACKOFF_MAX_S, BACKOFF_S * float(2 ** min(tries, 12)))
+        return wait * self._rng.uniform(0.75, 1.25)
+
+    async def _end(self, row: Row[Any], attempt_id: int | None, ended: Ended, verb: str) -> None:
+        now = self._clock.now()
+        steps = await self._store.write(
+            lambda connection: self._record_end(connection, row, attempt_id, ended, verb, now)
+        )
+        steps.tell()
+        if ended.state not in ("done", "queued"):
+            structlog.get_logger().warning(
+                "command.not_done",
+                system=row.system,
+                kind=row.kind,
+                id=row.id,
+                order_id=row.order_id,
+                state=ended.state,
+                words=ended.words[:200],
+                again_s=round(ended.wait_s, 1),
+            )
+
+    def _record_end(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        attempt_id: int | None,
+        ended: Ended,
+        verb: str,
+        now: datetime,
+    ) -> Steps:
+        work = Work.begin(connection, self._network(), self._seal, now)
+        values: dict[str, Any] = {
+            "state": ended.state,
+            "words": ended.words[:500],
+            "due_at": stamp(now + timedelta(seconds=ended.wait_s)),
+            "lookups": outbox.c.lookups + 1 if verb == "find" and ended.state == "in_doubt" else 0,
+        }
+        if ended.receipt is not None:
+            values |= {"done_at": stamp(now), "reference": ended.receipt.reference}
+        connection.execute(update(outbox).where(outbox.c.id == row.id).values(**values))
+        if attempt_id is not None:
+            connection.execute(
+                update(attempts)
+                .where(attempts.c.id == attempt_id)
+                .values(ended_at=stamp(now), result=ended.state, words=ended.words[:500])
+            )
+        current = connection.execute(select(outbox).where(outbox.c.id == row.id)).one()
+        if ended.receipt is not None:
+            outcomes.done(work, current, ended.receipt)
+        elif ended.state == "dead":
+            outcomes.refused(work, current, ended.words)
+        return work.finish()
+
+
+def _before(verb: str) -> str:
+    """A lookup that failed leaves the doubt; a send that did not happen only waits."""
+    return "in_doubt" if verb == "find" else "waiting"
+
+
+def retry(work: Work, ids: list[int], *, new_key: bool = False) -> int:
+    """An operator corrected the cause: dead commands are due again, body made anew."""
+    return work.connection.execute(
+        update(outbox)
+        .where(and_(outbox.c.id.in_(ids), outbox.c.state == "dead"))
+        .values(
+            state="in_doubt" if not new_key else "queued",
+            body=None,
+            due_at=stamp(work.now),
+            generation=outbox.c.generation + int(new_key),
+            words="asked again by an operator",
+        )
+    ).rowcount

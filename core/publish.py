@@ -1,0 +1,433 @@
+"""Stop 6, published: every channel shows the newest available-to-sell.
+
+A changed SKU is one row in the change feed, not one row per channel: each
+channel has a cursor, and computes the quantity at the moment of sending, so the
+newest wins by construction and a crash only sends the same absolute number
+again (G8). Lower before higher; zeros first. What was told is kept per call, so
+that `why` can answer.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from core import holds, ledger, stock
+from core.clock import Clock, stamp, unstamp
+from core.contract import Offer, OfferResult, Publishes
+from core.errors import ConnectorError, InDoubt, RateLimited
+from core.limiter import Urgency, urgent
+from core.network import Network
+from core.seal import Seal
+from core.steps import Steps
+from core.store.engine import Store
+from core.store.schema import feed, listings, publish_cursors, published, republish, told
+from core.sweep import sweep_now
+from core.work import Work
+
+#: A failed call is tried again after this, doubled, at most 5 minutes, with jitter.
+BACKOFF_S = 1.0
+BACKOFF_MAX_S = 300.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one call tells one channel, and how far it carries the channel's cursor."""
+
+    skus: list[str]
+    offers: list[Offer]
+    again: set[str]  # SKUs that were due for a reason of their own
+    seq: int
+
+
+class Publisher:
+    """Tells channels. One call in flight per channel: writes stay in order (S4)."""
+
+    def __init__(
+        self,
+        store: Store,
+        seal: Seal,
+        clock: Clock,
+        rng: random.Random,
+        *,
+        network: Callable[[], Network],
+        connectors: Mapping[str, Any],
+    ) -> None:
+        self._store = store
+        self._seal = seal
+        self._clock = clock
+        self._rng = rng
+        self._network = network
+        self._connectors = connectors
+        self._failures: dict[str, int] = {}
+        self._resume_at: dict[str, datetime] = {}
+
+    async def recover(self) -> None:
+        """Calls whose answer was lost: what the channel shows now is not known."""
+        now = self._clock.now()
+
+        def unit(connection: Connection) -> None:
+            rows = connection.execute(select(told).where(told.c.ended_at.is_(None))).all()
+            for row in rows:
+                for offer in orjson.loads(row.offers):
+                    _again(connection, row.system, offer["sku"], now, "answer lost")
+                connection.execute(
+                    update(told)
+                    .where(told.c.id == row.id)
+                    .values(ended_at=stamp(now), result="lost")
+                )
+
+        await self._store.write(unit)
+
+    def next_due(self, system: str) -> datetime | None:
+        """When this channel wants to be told something; now, if the feed moved."""
+        now = self._clock.now()
+        blocked = self._resume_at.get(system, now)
+        with self._store.read() as connection:
+            again = connection.execute(
+                select(func.min(republish.c.due_at)).where(republish.c.system == system)
+            ).scalar_one()
+            last = connection.execute(select(func.coalesce(func.max(feed.c.seq), 0))).scalar_one()
+            seq = _cursor(connection, system)
+        if last > seq:
+            return max(now, blocked)
+        return max(unstamp(again), blocked) if again else None
+
+    async def publish_once(self, system: str) -> int:
+        """Tell one batch. Returns how many SKUs it settled; 0 when nothing is due."""
+        if self._clock.now() < self._resume_at.get(system, self._clock.now()):
+            return 0
+        batch = self._gather(system)
+        if batch is None:
+            return 0
+        if not batch.offers:
+            await self._settle(system, batch, None, [])
+            return len(batch.skus)
+        told_id = await self._intend(system, batch)
+        connector: Publishes = self._connectors[system]
+        try:
+            with urgent(_urgency(batch.offers)):
+                results = await connector.publish(batch.offers)
+        except ConnectorError as error:
+            await self._call_failed(system, batch, told_id, error)
+            return 0
+        self._failures.pop(system, None)
+        await self._settle(system, batch, told_id, results)
+        return len(batch.skus)
+
+    # -------------------------------------------------------------- what to tell
+
+    def _gather(self, system: str) -> Batch | None:
+        network = self._network()
+        limit = network.stock_writes[system].batch
+        now = stamp(self._clock.now())
+        with self._store.read() as connection:
+            seq = _cursor(connection, system)
+            fresh = connection.execute(
+                select(feed.c.sku, feed.c.seq)
+                .where(feed.c.seq > seq)
+                .order_by(feed.c.seq)
+                .limit(limit)
+            ).all()
+            again = connection.execute(
+                select(republish.c.sku)
+                .where(republish.c.system == system, republish.c.due_at <= now)
+                .order_by(republish.c.due_at)
+                .limit(limit)
+            ).scalars()
+            due = set(again)
+            skus = list(dict.fromkeys([row.sku for row in fresh] + sorted(due)))
+            if not skus:
+                return None
+            work = Work.begin(connection, network, self._seal, self._clock.now())
+            offers, taken = offers_of(work, system, skus, limit)
+        covered = [row.seq for row in fresh if row.sku in taken]
+        return Batch(
+            skus=taken,
+            offers=sorted(offers, key=_lower_first),
+            again=due & set(taken),
+            seq=max(covered, default=seq),
+        )
+
+    async def _intend(self, system: str, batch: Batch) -> int:
+        """Committed before the first byte leaves, like every write to a system."""
+        now = self._clock.now()
+        rows = [
+            {
+                "listing": o.listing,
+                "place": o.place,
+                "sku": o.sku,
+                "quantity": o.quantity,
+                "shown": o.shown,
+            }
+            for o in batch.offers
+        ]
+
+        def unit(connection: Connection) -> int:
+            return int(
+                connection.execute(
+                    insert(told)
+                    .values(
+                        system=system,
+                        key=batch.offers[0].key,
+                        began_at=stamp(now),
+                        offers=orjson.dumps(rows).decode(),
+                    )
+                    .returning(told.c.id)
+                ).scalar_one()
+            )
+
+        return await self._store.write(unit)
+
+    # -------------------------------------------------------------- what became of it
+
+    async def _settle(
+        self, system: str, batch: Batch, told_id: int | None, results: Sequence[OfferResult]
+    ) -> None:
+        now = self._clock.now()
+        steps = await self._store.write(
+            lambda connection: self._record(connection, system, batch, told_id, results, now)
+        )
+        steps.tell()
+
+    def _record(
+        self,
+        connection: Connection,
+        system: str,
+        batch: Batch,
+        told_id: int | None,
+        results: Sequence[OfferResult],
+        now: datetime,
+    ) -> Steps:
+        work = Work.begin(connection, self._network(), self._seal, now)
+        if batch.again:
+            connection.execute(
+                delete(republish).where(
+                    republish.c.system == system, republish.c.sku.in_(batch.again)
+                )
+            )
+        answered = {(r.listing, r.place): r for r in results}
+        rows = []
+        for offer in batch.offers:
+            result = answered.get((offer.listing, offer.place)) or OfferResult(
+                listing=offer.listing, place=offer.place, outcome="unknown"
+            )
+            self._record_offer(work, system, offer, result)
+            rows.append(
+                {
+                    "listing": offer.listing,
+                    "place": offer.place,
+                    "sku": offer.sku,
+                    "quantity": offer.quantity,
+                    "shown": offer.shown,
+                    "outcome": result.outcome,
+                    "now": result.shown,
+                }
+            )
+        if told_id is not None:
+            connection.execute(
+                update(told)
+                .where(told.c.id == told_id)
+                .values(ended_at=stamp(now), result="answered", offers=orjson.dumps(rows).decode())
+            )
+        _move_cursor(connection, system, batch.seq)
+        return work.finish()
+
+    def _record_offer(self, work: Work, system: str, offer: Offer, result: OfferResult) -> None:
+        member = f"{system}:{offer.listing}:{offer.place}"
+        if result.outcome == "accepted":
+            _publish(work, system, offer, offer.quantity, "")
+            holds.close_member(work, "listing", member)
+            work.steps.add(
+                6, "offer.published", system=system, sku=offer.sku, units=offer.quantity,
+                place=offer.place,
+            )  # fmt: skip
+            return
+        work.steps.add(
+            6, f"offer.{result.outcome}", system=system, sku=offer.sku, units=offer.quantity,
+            shown=result.shown, words=result.words[:200],
+        )  # fmt: skip
+        if result.outcome == "rejected":
+            _publish(work, system, offer, None, result.words[:300] or "rejected")
+            holds.open_hold(
+                work,
+                cause=f"refused_offer:{system}:{result.words[:80]}",
+                system=system,
+                reason=f"{system} refuses the stock of a listing: {result.words[:200]}",
+                next_step="Correct the listing on the channel; the next change is told again.",
+                member="listing",
+                ref=member,
+                label=f"{offer.sku} at {offer.place or system}",
+            )
+            return
+        # stale or unknown: the channel moved by itself, or we do not know. Its orders
+        # first, so that what it sold is claimed before the number is written again (H19).
+        settle = work.network.stock_writes[system].settle_s
+        _publish(work, system, offer, result.shown, result.outcome)
+        due = work.now + timedelta(seconds=settle + 0.2)
+        _again(work.connection, system, offer.sku, due, result.outcome)
+        sweep_now(work.connection, system, "order", work.now)
+
+    async def _call_failed(
+        self, system: str, batch: Batch, told_id: int, error: ConnectorError
+    ) -> None:
+        """The whole call failed; nothing moves, the same SKUs are computed again later."""
+        failures = self._failures.get(system, 0) + 1
+        self._failures[system] = failures
+        wait = min(BACKOFF_MAX_S, BACKOFF_S * 2.0 ** min(failures - 1, 10))
+        wait *= self._rng.uniform(0.75, 1.25)
+        if isinstance(error, RateLimited):
+            wait = max(error.after_s, 0.1)
+        now = self._clock.now()
+        self._resume_at[system] = now + timedelta(seconds=wait)
+        structlog.get_logger().warning(
+            "publish.failed", system=system, skus=len(batch.skus), words=str(error),
+            again_s=round(wait, 1),
+        )  # fmt: skip
+        lost = isinstance(error, InDoubt)
+
+        def unit(connection: Connection) -> None:
+            connection.execute(
+                update(told)
+                .where(told.c.id == told_id)
+                .values(ended_at=stamp(now), result="lost" if lost else "not sent")
+            )
+            if lost:
+                for sku in batch.skus:
+                    _again(connection, system, sku, now, "answer lost")
+
+        await self._store.write(unit)
+
+
+# ------------------------------------------------------------------ offers
+
+
+def offers_of(
+    work: Work, system: str, skus: Sequence[str], limit: int
+) -> tuple[list[Offer], list[str]]:
+    """Offers for as many of these SKUs as fit one call, and the SKUs taken.
+
+    An offer equal to what the channel last acknowledged is left out, unless
+    the channel itself shows something else.
+    """
+    rows = _listings(work.connection, system, skus)
+    by_sku: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        by_sku.setdefault(row.sku, []).append(row)
+    offers: list[Offer] = []
+    taken: list[str] = []
+    for sku in skus:
+        wanted = [o for row in by_sku.get(sku, []) if (o := _offer(work, system, row)) is not None]
+        if offers and len(offers) + len(wanted) > limit:
+            break
+        offers += wanted
+        taken.append(sku)
+    return offers, taken
+
+
+def quantity_of(work: Work, system: str, sku: str, place: str) -> int:
+    """available_to_sell of one listing: the pool of the locations it shows."""
+    places = work.network.serving_place(system, place)
+    return ledger.pool(stock.terms_of(work, sku, location).sellable for location in places)
+
+
+def _listings(connection: Connection, system: str, skus: Sequence[str]) -> Sequence[Row[Any]]:
+    return connection.execute(
+        select(
+            listings,
+            published.c.quantity.label("acked"),
+            published.c.acked_at,
+            published.c.words.label("trouble"),
+        )
+        .outerjoin(
+            published,
+            (published.c.system == listings.c.system)
+            & (published.c.listing == listings.c.listing)
+            & (published.c.place == listings.c.place),
+        )
+        .where(listings.c.system == system, listings.c.sku.in_(skus), listings.c.active == 1)
+        .order_by(listings.c.listing, listings.c.place)
+    ).all()
+
+
+def _offer(work: Work, system: str, row: Row[Any]) -> Offer | None:
+    if not work.network.serving_place(system, row.place):
+        return None  # a place of the channel that no location of ours fills
+    quantity = quantity_of(work, system, row.sku, row.place)
+    if quantity == row.acked and not row.trouble:
+        return None
+    shown = row.acked if row.acked is not None else row.shown
+    return Offer(
+        listing=row.listing,
+        place=row.place,
+        sku=row.sku,
+        quantity=quantity,
+        shown=shown,
+        key=f"truecount:{system}:{row.listing}:{row.place}:{quantity}:{stamp(work.now)}",
+        extras=orjson.loads(row.extras),
+    )
+
+
+def _lower_first(offer: Offer) -> tuple[int, str]:
+    """Zeros, then cuts, then raises: what prevents an oversell leaves first."""
+    if offer.quantity == 0:
+        return (0, offer.listing)
+    cut = offer.shown is None or offer.quantity < offer.shown
+    return (1 if cut else 2, offer.listing)
+
+
+def _urgency(offers: Sequence[Offer]) -> Urgency:
+    return (Urgency.FIRST, Urgency.CUT, Urgency.RAISE)[min(_lower_first(o)[0] for o in offers)]
+
+
+# ------------------------------------------------------------------ rows
+
+
+def _cursor(connection: Connection, system: str) -> int:
+    return (
+        connection.execute(
+            select(publish_cursors.c.seq).where(publish_cursors.c.system == system)
+        ).scalar_one_or_none()
+        or 0
+    )
+
+
+def _move_cursor(connection: Connection, system: str, seq: int) -> None:
+    connection.execute(
+        upsert(publish_cursors)
+        .values(system=system, seq=seq)
+        .on_conflict_do_update(index_elements=["system"], set_={"seq": seq})
+    )
+
+
+def _publish(work: Work, system: str, offer: Offer, quantity: int | None, words: str) -> None:
+    values = {
+        "sku": offer.sku,
+        "quantity": quantity,
+        "acked_at": stamp(work.now),
+        "words": words,
+    }
+    work.connection.execute(
+        upsert(published)
+        .values(system=system, listing=offer.listing, place=offer.place, **values)
+        .on_conflict_do_update(index_elements=["system", "listing", "place"], set_=values)
+    )
+
+
+def _again(connection: Connection, system: str, sku: str, at: datetime, why: str) -> None:
+    connection.execute(
+        upsert(republish)
+        .values(system=system, sku=sku, due_at=stamp(at), why=why)
+        .on_conflict_do_update(
+            index_elements=["system", "sku"],
+            set_={"due_at": stamp(at), "why": why, "attempts": republish.c.attempts + 1},
+        )
+    )

@@ -1,0 +1,69 @@
+"""The walk: one row and one log line per stop of an order or a SKU.
+
+Steps are saved in the transaction that made them true and logged only after it
+is on the disk, so the log never tells of something that did not happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import Connection, insert
+
+from core.clock import stamp
+from core.store import schema
+
+#: The eight stops, by number; names of steps begin with a noun of the glossary.
+STOPS = ("", "arrives", "kept", "understood", "decided", "told", "published", "closed", "proven")
+
+
+@dataclass(slots=True)
+class Steps:
+    """What one unit of work did, to be saved with it and told after it."""
+
+    at: datetime
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(
+        self,
+        stop: int,
+        name: str,
+        *,
+        system: str = "",
+        order_id: int | None = None,
+        sku: str = "",
+        **data: str | int | None,
+    ) -> None:
+        """Record one step. `data` holds ids, words and counts; never a buyer."""
+        self.rows.append(
+            {
+                "at": stamp(self.at),
+                "stop": stop,
+                "name": name,
+                "system": system,
+                "order_id": order_id,
+                "sku": sku,
+                "data": data,
+            }
+        )
+
+    def save(self, connection: Connection) -> None:
+        if self.rows:
+            connection.execute(
+                insert(schema.steps),
+                [row | {"data": orjson.dumps(row["data"]).decode()} for row in self.rows],
+            )
+
+    def tell(self) -> None:
+        """Log them; call after the transaction is durable."""
+        log = structlog.get_logger()
+        for row in self.rows:
+            words = {key: value for key, value in row["data"].items() if value not in (None, "")}
+            for key in ("system", "order_id", "sku"):
+                if row[key] not in (None, ""):
+                    words[key] = row[key]
+            log.info(row["name"], stop=row["stop"], **words)

@@ -1,0 +1,316 @@
+"""Stop 4 and 7 for stock: an owner's number arrives; claims end only with evidence.
+
+The one place where a claim ends. It ends in the transaction that accepts a
+number which already excludes its units, and remembers which (G7): closing it at
+the ship event is the double count every peer has (S2, H15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from core import holds, ledger
+from core.clock import stamp, unstamp
+from core.errors import Hold
+from core.model import StockReading
+from core.store.schema import claims, copies, cursors, items, lines, orders, stock
+from core.work import Work
+
+#: Claims that may still have to be subtracted.
+LIVE = ("open", "shipped")
+
+
+def take_reading(work: Work, system: str, reading: StockReading, began_at: datetime) -> str:
+    """Accept one reading, or keep it as a copy. Returns what became of it, one word."""
+    location = _location(work, system, reading)
+    if location is None:
+        return "ignored"
+    owner = work.network.locations[location].stock_owner
+    if owner != system:
+        _keep_copy(work, system, reading)
+        return "copy"
+    source = work.network.sources[system]
+    old = reading_in_force(work, reading.sku, location)
+    new = ledger.Reading(
+        on_hand=reading.on_hand,
+        available=reading.available,
+        counter=reading.counter,
+        as_of=reading.as_of,
+        began_at=began_at,
+    )
+    verdict = ledger.compare(old, new, source)
+    if verdict == "stale":
+        work.count("stock.stale", system)
+        return "stale"
+    if verdict == "reset":
+        raise _reset(system, reading, old)
+    ledger.supply_of(new, source)
+    _store(work, system, location, reading, new)
+    work.steps.add(
+        7,
+        "stock.read",
+        system=system,
+        sku=reading.sku,
+        location=location,
+        units=ledger.supply_of(new, source),
+        counter=new.counter,
+    )
+    know_item(work, system, reading.sku)
+    end_claims(work, reading.sku, location)
+    claim_shorts(work, reading.sku, location)
+    work.sku_changed(reading.sku, "stock")
+    return "applied"
+
+
+def _location(work: Work, system: str, reading: StockReading) -> str | None:
+    location = work.network.location_of(system, reading.place)
+    if location is not None:
+        return location
+    if reading.place in work.network.ignored_places.get(system, frozenset()):
+        return None
+    raise Hold(
+        f"{system} reports stock at {reading.place!r}, which is no location of ours",
+        cause=f"unknown_place:{system}:{reading.place}",
+        next_step="Name it under `locations:` in config.yaml, or under `ignore_places:`.",
+    )
+
+
+def _reset(system: str, reading: StockReading, old: ledger.Reading | None) -> Hold:
+    counter = old.counter if old else None
+    return Hold(
+        f"the stock counter of {system} for {reading.sku} fell from {counter} to {reading.counter}",
+        cause=f"counter_reset:{system}",
+        next_step="If the warehouse was reinstalled, run `truecount retry` on this exception.",
+    )
+
+
+def _keep_copy(work: Work, system: str, reading: StockReading) -> None:
+    value = reading.on_hand if reading.on_hand is not None else reading.available
+    statement = insert(copies).values(
+        system=system,
+        number="on_hand",
+        key=reading.sku,
+        place=reading.place,
+        value=str(value),
+        read_at=stamp(work.now),
+    )
+    work.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["system", "number", "key", "place"],
+            set_={"value": str(value), "read_at": stamp(work.now)},
+        )
+    )
+
+
+def _store(
+    work: Work, system: str, location: str, reading: StockReading, new: ledger.Reading
+) -> None:
+    values: dict[str, Any] = {
+        "system": system,
+        "on_hand": new.on_hand,
+        "available": new.available,
+        "allocated": reading.allocated,
+        "counter": new.counter,
+        "as_of": stamp(new.as_of) if new.as_of else None,
+        "began_at": stamp(new.began_at),
+        "read_at": stamp(work.now),
+    }
+    work.connection.execute(
+        insert(stock)
+        .values(sku=reading.sku, location=location, **values)
+        .on_conflict_do_update(index_elements=["sku", "location"], set_=values)
+    )
+
+
+def know_item(work: Work, system: str, sku: str) -> None:
+    """The first sight of a SKU frees the orders that waited for it (S14)."""
+    new = work.connection.execute(
+        insert(items)
+        .values(sku=sku, source=system, first_seen_at=stamp(work.now))
+        .on_conflict_do_nothing(index_elements=["sku"])
+        .returning(items.c.sku)
+    ).one_or_none()
+    if new is None:
+        return
+    for ref in holds.members_of(work, f"unknown_sku:{sku}", "order"):
+        work.touched_orders.add(int(ref))
+
+
+# ------------------------------------------------------------------ reading the ledger
+
+
+def reading_in_force(work: Work, sku: str, location: str) -> ledger.Reading | None:
+    row = work.connection.execute(
+        select(stock).where(stock.c.sku == sku, stock.c.location == location)
+    ).one_or_none()
+    if row is None:
+        return None
+    began = unstamp(row.began_at)
+    passed = _last_pass_began(work, row.system)
+    return as_reading(row, max(began, passed) if passed else began)
+
+
+def _last_pass_began(work: Work, system: str) -> datetime | None:
+    """A complete pass re-reads even what did not change: it too is evidence."""
+    if work.network.sources[system].ordered_by != "request":
+        return None
+    began = work.connection.execute(
+        select(cursors.c.complete_began_at).where(
+            cursors.c.system == system, cursors.c.resource == "stock_reading"
+        )
+    ).scalar_one_or_none()
+    return unstamp(began) if began else None
+
+
+def as_reading(row: Row[Any], began_at: datetime) -> ledger.Reading:
+    return ledger.Reading(
+        on_hand=row.on_hand,
+        available=row.available,
+        counter=row.counter,
+        as_of=unstamp(row.as_of) if row.as_of else None,
+        began_at=began_at,
+    )
+
+
+def as_claim(row: Row[Any]) -> ledger.Claim:
+    return ledger.Claim(
+        units=row.units,
+        state=row.state,
+        accepted=_mark(row.accepted_at, row.accepted_counter, row.accepted_as_of),
+        shipped=_mark(row.shipped_seen_at, row.shipped_counter, row.shipped_as_of),
+    )
+
+
+def _mark(seen_at: str | None, counter: int | None, as_of: str | None) -> ledger.Mark | None:
+    if seen_at is None:
+        return None
+    return ledger.Mark(
+        seen_at=unstamp(seen_at), counter=counter, as_of=unstamp(as_of) if as_of else None
+    )
+
+
+def live_claims(work: Work, sku: str, location: str) -> Sequence[Row[Any]]:
+    return work.connection.execute(
+        select(claims)
+        .where(claims.c.sku == sku, claims.c.location == location, claims.c.state.in_(LIVE))
+        .order_by(claims.c.id)
+    ).all()
+
+
+def terms_of(work: Work, sku: str, location: str) -> ledger.Terms:
+    """Every term of what this location may sell of this SKU, now."""
+    return ledger.terms(
+        reading_in_force(work, sku, location),
+        [as_claim(row) for row in live_claims(work, sku, location)],
+        safety_stock=work.network.locations[location].safety_stock,
+        source=work.network.source_of(location),
+    )
+
+
+def sellable_of(
+    work: Work, skus: Iterable[str], locations: Collection[str]
+) -> dict[tuple[str, str], int]:
+    wanted = sorted(set(skus))  # one order for everybody: no deadlocks on PostgreSQL
+    return {(s, place): terms_of(work, s, place).sellable for s in wanted for place in locations}
+
+
+# ------------------------------------------------------------------ claims that end or begin
+
+
+def end_claims(work: Work, sku: str, location: str) -> None:
+    """End every shipped claim that the number in force excludes, with its evidence."""
+    reading = reading_in_force(work, sku, location)
+    if reading is None:
+        return
+    source = work.network.source_of(location)
+    for row in live_claims(work, sku, location):
+        evidence = ledger.may_end(as_claim(row), reading, source)
+        if evidence:
+            _end(work, row, evidence)
+
+
+def _end(work: Work, row: Row[Any], evidence: str) -> None:
+    work.connection.execute(
+        update(claims)
+        .where(claims.c.id == row.id)
+        .values(state="ended", ended_at=stamp(work.now), evidence=evidence)
+    )
+    work.connection.execute(
+        update(lines)
+        .where(lines.c.id == row.line_id)
+        .values(claimed=lines.c.claimed - row.units, consumed=lines.c.consumed + row.units)
+    )
+    work.touched_orders.add(row.order_id)
+    work.steps.add(
+        7,
+        "claim.ended",
+        order_id=row.order_id,
+        sku=row.sku,
+        location=row.location,
+        units=row.units,
+        evidence=evidence,
+    )
+
+
+def end_claims_of_pass(work: Work, system: str) -> None:
+    """A complete pass is evidence for sources ordered by request: end what it excludes."""
+    locations = work.network.locations_stocked_by(system)
+    rows = work.connection.execute(
+        select(claims.c.sku, claims.c.location)
+        .where(claims.c.location.in_(locations), claims.c.state == "shipped")
+        .distinct()
+    ).all()
+    for row in rows:
+        end_claims(work, row.sku, row.location)
+        work.sku_changed(row.sku, "evidence")
+
+
+def claim_shorts(work: Work, sku: str, location: str) -> None:
+    """Units that became free go to short lines, oldest order first."""
+    rows = work.connection.execute(
+        select(lines.c.id, lines.c.order_id, lines.c.short)
+        .join(orders, orders.c.id == lines.c.order_id)
+        .where(
+            lines.c.sku == sku,
+            lines.c.short > 0,
+            orders.c.location == location,
+            orders.c.state.in_(["captured", "held"]),
+        )
+        .order_by(orders.c.placed_at, lines.c.id)
+    ).all()
+    if not rows:
+        return
+    free = terms_of(work, sku, location).sellable
+    for line_id, units in ledger.unclaimed(free, {row.id: row.short for row in rows}).items():
+        order_id = next(row.order_id for row in rows if row.id == line_id)
+        open_claim(
+            work, order_id=order_id, line_id=line_id, sku=sku, location=location, units=units
+        )
+        work.connection.execute(
+            update(lines)
+            .where(lines.c.id == line_id)
+            .values(claimed=lines.c.claimed + units, short=lines.c.short - units)
+        )
+        work.touched_orders.add(order_id)
+
+
+def open_claim(
+    work: Work, *, order_id: int, line_id: int, sku: str, location: str, units: int
+) -> None:
+    work.connection.execute(
+        insert(claims).values(
+            order_id=order_id,
+            line_id=line_id,
+            sku=sku,
+            location=location,
+            units=units,
+            opened_at=stamp(work.now),
+        )
+    )
+    work.sku_changed(sku, "claim")
+    work.steps.add(4, "order.claimed", order_id=order_id, sku=sku, location=location, units=units)

@@ -1,0 +1,252 @@
+"""One writing connection with group commit; any number of readers (G1).
+
+Everything that changes goes through `Store.write(unit)`: a unit is a plain
+function of a connection, run in turn inside one transaction with whatever else
+is waiting, each in its own savepoint. COMMIT runs in a thread, so that what
+arrives during the fsync joins the next transaction: 13 times the rate of one
+commit per event at a ninth of the CPU.
+
+SQLite is opened WAL with synchronous=FULL, and only this connection writes or
+checkpoints (the WAL-reset fault of SQLite before 3.51.3 needs two). With
+synchronous=NORMAL three of four simulated power cuts lost acknowledged rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from sqlalchemy import Connection, Engine, create_engine, insert, select
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import StaticPool
+
+from core.errors import Busy, ConfigError, InvariantBroken, Problem
+from core.store.schema import SCHEMA_VERSION, meta, metadata
+
+T = TypeVar("T")
+Unit = Callable[[Connection], T]
+
+#: Units that share one fsync at most. More would only make the first wait for the last.
+UNITS_MAX = 256
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[T]):
+    unit: Unit[T]
+    done: asyncio.Future[T]
+    single: bool
+
+
+class Store:
+    """The state of one installation. Create, `open()`, and `close()` in one event loop."""
+
+    def __init__(self, path: Path, *, threaded: bool = True) -> None:
+        self.path = path
+        self._threads = ThreadPoolExecutor(1, "commit") if threaded else None
+        self._queue: asyncio.Queue[_Waiting[Any] | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._writer = _writing_engine(path)
+        self._reader = _reading_engine(path)
+        self._connection: Connection | None = None
+        self.closing = False
+        self.commits = 0
+        self.units = 0
+
+    def open(self) -> None:
+        """Create or check the schema and start the writer. Refuses a newer schema."""
+        connection = self._writer.connect().execution_options(isolation_level="AUTOCOMMIT")
+        _assert_durable(connection)
+        _assert_schema(connection, self.path)
+        self._connection = connection
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="store.writer")
+
+    async def close(self) -> None:
+        """Finish what waits, then close. Later writes are refused with Busy."""
+        self.closing = True
+        if self._task is not None:
+            await self._queue.put(None)
+            await self._task
+        if self._connection is not None:
+            self._connection.close()
+        self._writer.dispose()
+        self._reader.dispose()
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    async def write(self, unit: Unit[T], *, single: bool = False) -> T:
+        """Run `unit` and return its result once it is on the disk.
+
+        Raises what the unit raised (its changes are gone, others' stay), or Busy
+        when the transaction could not be made durable (H3, H13 of full disks).
+        `single` promises that the unit is one statement and needs no savepoint.
+        """
+        if self.closing or self._task is None or self._task.done():
+            raise Busy("the store is closed")
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_Waiting(unit, done, single))
+        return await done
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read-only connection that sees the last committed state."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    async def _run(self) -> None:
+        while True:
+            first = await self._queue.get()
+            if first is None:
+                return
+            batch, last = self._drain(first)
+            await self._commit_together(batch)
+            if last:
+                return
+
+    def _drain(self, first: _Waiting[Any]) -> tuple[list[_Waiting[Any]], bool]:
+        batch = [first]
+        while len(batch) < UNITS_MAX and not self._queue.empty():
+            following = self._queue.get_nowait()
+            if following is None:
+                return batch, True
+            batch.append(following)
+        return batch, False
+
+    async def _commit_together(self, batch: list[_Waiting[Any]]) -> None:
+        connection = self._connection
+        assert connection is not None
+        results: list[tuple[_Waiting[Any], Any, BaseException | None]] = []
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            for waiting in batch:
+                results.append((waiting, *_run_unit(connection, waiting)))
+            await self._commit(connection)
+        except (DatabaseError, sqlite3.Error) as error:
+            _roll_back(connection)
+            _refuse(batch, error)
+            return
+        self.commits += 1
+        self.units += len(batch)
+        for waiting, value, failure in results:
+            if waiting.done.done():
+                continue  # its caller gave up; the write stands all the same
+            if failure is None:
+                waiting.done.set_result(value)
+            else:
+                waiting.done.set_exception(failure)
+
+    async def _commit(self, connection: Connection) -> None:
+        if self._threads is None:
+            connection.exec_driver_sql("COMMIT")
+            return
+        raw = _raw(connection)
+        loop = asyncio.get_running_loop()
+        # Shielded: a cancelled writer must not leave a COMMIT running behind its back.
+        await asyncio.shield(loop.run_in_executor(self._threads, _commit_raw, raw))
+
+
+def _commit_raw(raw: sqlite3.Connection) -> None:
+    raw.execute("COMMIT")
+
+
+def _run_unit(connection: Connection, waiting: _Waiting[Any]) -> tuple[Any, BaseException | None]:
+    """One unit, isolated: its failure undoes only its own changes."""
+    if waiting.single:
+        try:
+            return waiting.unit(connection), None
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked for the write
+            _still_open(connection, error)
+            return None, error
+    connection.exec_driver_sql("SAVEPOINT unit")
+    try:
+        value = waiting.unit(connection)
+    except Exception as error:  # noqa: BLE001 - handed to whoever asked for the write
+        _still_open(connection, error)
+        connection.exec_driver_sql("ROLLBACK TO unit")
+        connection.exec_driver_sql("RELEASE unit")
+        return None, error
+    connection.exec_driver_sql("RELEASE unit")
+    return value, None
+
+
+def _still_open(connection: Connection, error: Exception) -> None:
+    """SQLITE_FULL and the like roll the whole transaction back by themselves (H3)."""
+    if not _raw(connection).in_transaction:
+        raise sqlite3.OperationalError(str(error)) from error
+
+
+def _roll_back(connection: Connection) -> None:
+    if _raw(connection).in_transaction:
+        _raw(connection).execute("ROLLBACK")
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
+
+
+def _refuse(batch: list[_Waiting[Any]], error: Exception) -> None:
+    words = str(getattr(error, "orig", None) or error)
+    for waiting in batch:
+        if not waiting.done.done():
+            waiting.done.set_exception(Busy(f"the state could not be written: {words}"))
+
+
+def _writing_engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5.0},
+    )
+    return engine
+
+
+def _reading_engine(path: Path) -> Engine:
+    return create_engine(
+        f"sqlite:///file:{path}?mode=ro&uri=true",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5.0},
+    )
+
+
+def read_only(path: Path) -> Engine:
+    """For faces beside a running daemon: sees committed state, can change nothing."""
+    return _reading_engine(path)
+
+
+def _assert_durable(connection: Connection) -> None:
+    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    connection.exec_driver_sql("PRAGMA synchronous=FULL")
+    connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+    level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+    if (mode, level) != ("wal", 2):
+        raise InvariantBroken(f"SQLite gave journal_mode={mode}, synchronous={level}")
+
+
+def _assert_schema(connection: Connection, path: Path) -> None:
+    metadata.create_all(connection)
+    found = connection.execute(
+        select(meta.c.value).where(meta.c.key == "schema_version")
+    ).scalar_one_or_none()
+    if found is None:
+        connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
+    elif int(found) != SCHEMA_VERSION:
+        raise ConfigError(
+            [
+                Problem(
+                    file=str(path),
+                    line=1,
+                    what=f"the state has schema {found}, this program knows {SCHEMA_VERSION}",
+                    fix="Use the program version that wrote it, or restore an older backup.",
+                )
+            ]
+        )

@@ -1,0 +1,507 @@
+"""The tables, in the order of the eight stops. Read this to know what Truecount remembers.
+
+Instants are sortable UTC text (`core.clock.stamp`), money is minor units beside
+its currency, and everything a buyer wrote is inside a sealed column (G20).
+States are words of the glossary; each table says its own.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+#: Raised by one with every change of a table; a newer database refuses an older program.
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+
+def _instant(name: str, *, nullable: bool = True) -> Column[str]:
+    return Column(name, String(27), nullable=nullable)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+def _word(name: str, default: str | None = None) -> Column[str]:
+    if default is None:
+        return Column(name, String, nullable=False)
+    return Column(name, String, nullable=False, server_default=text(f"'{default}'"))
+
+
+meta = Table("meta", metadata, Column("key", String, primary_key=True), _word("value"))
+
+# ------------------------------------------------------------- 1-2 arrives, kept
+
+#: state: pending | applied | held | ignored. One row per thing that arrived, however often.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    _word("system"),
+    _word("via"),  # hook | sweep | fetch: how it came the first time
+    _word("topic"),
+    _word("identity"),
+    _word("resource", ""),
+    _word("external_id", ""),
+    _word("revision", ""),
+    Column("headers", LargeBinary),  # sealed
+    Column("body", LargeBinary),  # sealed; emptied when retention ends
+    _instant("received_at", nullable=False),
+    _instant("read_began_at"),  # for owners without a counter or an as-of time (G4)
+    _word("state", "pending"),
+    _count("pushes"),
+    _count("polls"),
+    _word("mapping", ""),  # which version understood it (G15)
+    _word("reason", ""),
+    _instant("done_at"),
+    UniqueConstraint("system", "topic", "identity", name="inbox_once"),
+    sqlite_autoincrement=True,
+)
+Index("inbox_pending", inbox.c.seq, sqlite_where=inbox.c.state == "pending")
+
+#: Objects a push only hinted at: re-read from their owner first. Newest wish wins.
+fetches = Table(
+    "fetches",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("resource", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    _instant("asked_at", nullable=False),
+    _instant("due_at", nullable=False),
+    _count("attempts"),
+    _word("words", ""),
+)
+
+#: Where each sweep stands. Moves only in the transaction that stores the rows it covers (G2).
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("resource", String, primary_key=True),
+    Column("since", String),
+    Column("page", String),
+    _instant("began_at"),  # of the pass now running, or of the last complete one
+    _instant("complete_began_at"),
+    _instant("complete_at"),
+    _instant("due_at", nullable=False),
+    _count("rows"),
+    _count("failures"),
+    _word("words", ""),
+)
+
+#: Last seen content of each object of a resource that has no revision of its own.
+seen = Table(
+    "seen",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("resource", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    _word("hash"),
+    _instant("pass_began_at", nullable=False),
+)
+
+# ------------------------------------------------------------- 3-4 understood, decided
+
+#: state: captured | held | released | shipped | cancelled. `doc` is the sealed Order.
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _word("system"),
+    _word("external_id"),
+    _word("number"),
+    _word("revision"),
+    _word("state"),
+    _word("payment"),
+    _word("currency"),
+    Column("total_minor", Integer, nullable=False),
+    _instant("placed_at", nullable=False),
+    _instant("captured_at", nullable=False),
+    _instant("changed_at", nullable=False),
+    _instant("ship_by"),
+    Column("location", String),
+    _word("booked", ""),  # the key of its BookOrder command, "" if not asked yet
+    _word("asked", ""),  # the key of its FulfillOrder command
+    Column("doc", LargeBinary),
+    _word("doc_hash", ""),
+    UniqueConstraint("system", "external_id", name="order_once"),
+)
+Index("orders_placed", orders.c.placed_at)
+Index("orders_number", orders.c.number)
+
+#: ordered = claimed + short + consumed + cancelled, all >= 0, at every commit (G6).
+lines = Table(
+    "lines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("order_id", Integer, nullable=False),
+    _word("key"),
+    _word("sku"),
+    _count("ordered"),
+    _count("claimed"),
+    _count("short"),
+    _count("consumed"),
+    _count("cancelled"),
+    Column("shippable", Integer, nullable=False, server_default=text("1")),
+    UniqueConstraint("order_id", "key", name="line_once"),
+)
+
+#: state: open -> shipped -> ended, or open -> released. `evidence` says why it ended (G7).
+claims = Table(
+    "claims",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("order_id", Integer, nullable=False),
+    Column("line_id", Integer, nullable=False),
+    _word("sku"),
+    _word("location"),
+    Column("units", Integer, nullable=False),
+    _word("state", "open"),
+    _instant("opened_at", nullable=False),
+    _instant("accepted_at"),  # the warehouse took the order: our clock, when we saw it
+    Column("accepted_counter", Integer),
+    _instant("accepted_as_of"),
+    Column("shipment_id", Integer),
+    _instant("shipped_seen_at"),
+    Column("shipped_counter", Integer),
+    _instant("shipped_as_of"),
+    _instant("ended_at"),
+    _word("evidence", ""),
+)
+Index("claims_of_sku", claims.c.sku, claims.c.location, claims.c.state)
+Index("claims_of_order", claims.c.order_id)
+
+#: The owner's number in force for one SKU at one location.
+stock = Table(
+    "stock",
+    metadata,
+    Column("sku", String, primary_key=True),
+    Column("location", String, primary_key=True),
+    _word("system"),
+    Column("on_hand", Integer),
+    Column("available", Integer),
+    Column("allocated", Integer),
+    Column("counter", Integer),
+    _instant("as_of"),
+    _instant("began_at", nullable=False),
+    _instant("read_at", nullable=False),
+)
+
+#: What systems that do not own a number say it is: compared, never adopted (G5).
+copies = Table(
+    "copies",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("number", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("place", String, primary_key=True),
+    _word("value"),
+    _instant("read_at", nullable=False),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("sku", String, primary_key=True),
+    _word("source"),
+    _instant("first_seen_at", nullable=False),
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("sku", String, primary_key=True),
+    _word("system"),
+    Column("doc", LargeBinary, nullable=False),
+    _instant("read_at", nullable=False),
+)
+
+#: What left a location. `parcel` counts from 1 within the order.
+shipments = Table(
+    "shipments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _word("system"),
+    _word("external_id"),
+    Column("order_id", Integer, nullable=False),
+    _word("location"),
+    _word("state"),
+    _word("revision", ""),
+    Column("parcel", Integer, nullable=False),
+    _instant("shipped_at"),
+    _instant("seen_at", nullable=False),
+    _word("tracking", ""),
+    Column("doc", LargeBinary, nullable=False),
+    UniqueConstraint("system", "external_id", name="shipment_once"),
+)
+
+#: Cancellations, returns, parcel events: facts by their owner, kept whole.
+facts = Table(
+    "facts",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("resource", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    _word("revision", ""),
+    Column("order_id", Integer),
+    Column("doc", LargeBinary, nullable=False),
+    _instant("seen_at", nullable=False),
+)
+
+#: What a ledger holds about our references.
+documents = Table(
+    "documents",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    _word("kind"),
+    _word("reference"),
+    _word("number", ""),
+    _word("state", ""),
+    _count("posted"),
+    Column("order_id", Integer),
+    _word("currency", ""),
+    Column("total_minor", Integer),
+    Column("tax_minor", Integer),
+    Column("cost_minor", Integer),
+    _instant("dated"),
+    _instant("seen_at", nullable=False),
+)
+Index("documents_of_order", documents.c.order_id)
+
+#: One open row per cause; 400 members of one cause are one exception.
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _word("cause"),
+    _word("system"),
+    _word("reason"),
+    _word("next_step"),
+    _instant("opened_at", nullable=False),
+    _instant("closed_at"),
+)
+Index("hold_open", holds.c.cause, unique=True, sqlite_where=holds.c.closed_at.is_(None))
+
+#: member: inbox | order | command | sku
+hold_members = Table(
+    "hold_members",
+    metadata,
+    Column("hold_id", Integer, primary_key=True),
+    Column("member", String, primary_key=True),
+    Column("ref", String, primary_key=True),
+    _word("label"),
+    _instant("since", nullable=False),
+    _instant("closed_at"),
+)
+Index("holds_of_member", hold_members.c.member, hold_members.c.ref)
+
+# ------------------------------------------------------------- 5 told
+
+#: state: queued | sending | waiting | in_doubt | done | dead. FIFO within a lane.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _word("system"),
+    _word("kind"),
+    _word("lane"),
+    _word("key"),
+    _count("generation"),
+    Column("order_id", Integer),
+    Column("record", LargeBinary, nullable=False),  # sealed, our words
+    Column("body", LargeBinary),  # sealed, their words; fixed by the first attempt
+    _word("state", "queued"),
+    _word("safe_by"),
+    Column("urgency", Integer, nullable=False, server_default=text("2")),
+    _count("attempts"),
+    _count("lookups"),  # negative lookups in a row (H22)
+    _instant("queued_at", nullable=False),
+    _instant("due_at", nullable=False),
+    _instant("first_sent_at"),
+    _instant("done_at"),
+    _word("reference", ""),
+    _word("words", ""),
+    UniqueConstraint("system", "key", name="command_once"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "outbox_live",
+    outbox.c.system,
+    outbox.c.lane,
+    outbox.c.id,
+    sqlite_where=outbox.c.state != "done",
+)
+Index("outbox_of_order", outbox.c.order_id)
+
+#: Committed before the first byte leaves. A row without `ended_at` is a lost answer.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("outbox_id", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    _word("verb"),  # send | find
+    _instant("began_at", nullable=False),
+    _instant("ended_at"),
+    _word("result", ""),
+    _word("words", ""),
+)
+Index("attempts_of_command", attempts.c.outbox_id)
+
+# ------------------------------------------------------------- 6 published
+
+listings = Table(
+    "listings",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("listing", String, primary_key=True),
+    Column("place", String, primary_key=True),
+    _word("sku"),
+    _word("title", ""),
+    _word("extras", "{}"),
+    Column("active", Integer, nullable=False, server_default=text("1")),
+    Column("shown", Integer),  # the channel's own copy, last read
+    _instant("shown_at"),
+)
+Index("listings_of_sku", listings.c.sku, listings.c.system)
+
+#: The change feed: one row per SKU, `seq` rises with every change. Cursors are per channel.
+feed = Table(
+    "feed",
+    metadata,
+    Column("sku", String, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    _word("why"),
+    _instant("changed_at", nullable=False),
+)
+Index("feed_seq", feed.c.seq)
+
+publish_cursors = Table(
+    "publish_cursors",
+    metadata,
+    Column("system", String, primary_key=True),
+    _count("seq"),
+)
+
+#: SKUs of one channel to be told again, for a reason.
+republish = Table(
+    "republish",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("sku", String, primary_key=True),
+    _instant("due_at", nullable=False),
+    _count("attempts"),
+    _word("why"),
+)
+
+#: What each channel last acknowledged.
+published = Table(
+    "published",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("listing", String, primary_key=True),
+    Column("place", String, primary_key=True),
+    _word("sku"),
+    Column("quantity", Integer),
+    _instant("acked_at"),
+    _word("words", ""),  # why it differs from what we want, if it does
+)
+Index("published_of_sku", published.c.sku)
+
+#: One row per publishing call: what was told, when, and what the channel said.
+told = Table(
+    "told",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _word("system"),
+    _word("key"),
+    _instant("began_at", nullable=False),
+    _instant("ended_at"),
+    _word("result", ""),
+    _word("offers"),  # JSON: [{listing, place, sku, quantity, shown, outcome}]
+)
+Index("told_open", told.c.system, sqlite_where=told.c.ended_at.is_(None))
+
+# ------------------------------------------------------------- 7-8 closed, proven
+
+#: The walk of every order and SKU; append only. `truecount trace` prints it.
+steps = Table(
+    "steps",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    _instant("at", nullable=False),
+    Column("stop", Integer, nullable=False),  # 1-8
+    _word("name"),
+    _word("system", ""),
+    Column("order_id", Integer),
+    _word("sku", ""),
+    _word("data", "{}"),
+    sqlite_autoincrement=True,
+)
+Index("steps_of_order", steps.c.order_id)
+Index("steps_of_sku", steps.c.sku)
+Index("steps_at", steps.c.at)
+
+#: One row per company and day; never mailed twice.
+reports = Table(
+    "reports",
+    metadata,
+    Column("company", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    _word("state"),  # due | sending | sent | failed
+    _word("message_id", ""),
+    _instant("made_at"),
+    _instant("sent_at"),
+    _count("attempts"),
+    _word("words", ""),
+)
+
+#: Last run of everything the scheduler wakes: a dead scheduler is noticed.
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("name", String, primary_key=True),
+    _instant("began_at"),
+    _instant("ok_at"),
+    _word("words", ""),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("label", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    _count("value"),
+)
+
+#: Rate budgets and breakers: a restart loop must not eat Amazon's burst.
+health = Table(
+    "health",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("kind", String, primary_key=True),  # budget | breaker | login
+    _word("state"),
+    _instant("at", nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("value", LargeBinary, nullable=False),  # sealed
+    _instant("stored_at", nullable=False),
+)
