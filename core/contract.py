@@ -47,6 +47,9 @@ class Api(Protocol):
         *,
         params: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
         json: Json = None,
+        form: Mapping[str, str] | None = None,
+        raw: bytes | None = None,
+        answer: Literal["json", "text", "bytes"] = "json",
         headers: Mapping[str, str] | None = None,
         writes: bool = False,
         budget: str = "calls",
@@ -55,6 +58,10 @@ class Api(Protocol):
     ) -> Answer:
         """Call `path` below the system's base URL and return a 2xx answer.
 
+        `path` may be an absolute link of the same origin, as pages have them; any
+        other host is refused (T10). At most one of `json`, `form` and `raw` is the
+        body; `raw` is for signed or non-JSON bodies and needs a content-type header.
+        `answer` says what is due: a decoded document, or text or bytes (labels, CSV).
         `writes` turns a lost answer into InDoubt instead of Retry. `budget` and
         `cost` name the manifest's rate budget to draw from. Statuses in `expect`
         come back instead of raising. Raises Retry, RateLimited, LoginNeeded,
@@ -62,7 +69,13 @@ class Api(Protocol):
         """
 
     def observe(self, budget: str, *, left: float, per_second: float, size: float) -> None:
-        """Tell the limiter what the vendor said about a budget; its word beats our table."""
+        """Tell the limiter what the vendor said about a budget; its word beats our table.
+
+        What the vendor does not say is negative (Amazon names a rate, never what is left).
+        """
+
+    def now(self) -> datetime:
+        """The vendor's time by its own Date header. For signed timestamps only, never for data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,7 +140,7 @@ class Intake:
                 cause=f"no_mapping:{self._connectors[system]}.{resource}",
                 next_step=f"Add mappings/{self._connectors[system]}/{resource}.yaml.",
             )
-        result.mapping = f"{mapping.name}@{mapping.version}:{mapping.hash[:12]}"
+        result.mapping = self._book.version(self._connectors[system], resource)
         record = mapping.record(item)
         if record is not None:
             result.records.append(record)

@@ -297,7 +297,9 @@ class ParcelEvent:
 
     key: str
     tracking: str
-    state: str  # moving | out_for_delivery | delivered | failed_attempt | returning | returned | lost
+    state: (
+        str  # moving | out_for_delivery | delivered | failed_attempt | returning | returned | lost
+    )
     code: str = ""  # the courier's raw codes, joined; unknown ones are reported, never dropped
     text: str = ""
     place: str = ""

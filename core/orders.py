@@ -255,7 +255,7 @@ def cancel_units(work: Work, line: Row[Any], units: int) -> int:
         )
     )
     work.touched_orders.add(line.order_id)
-    return from_short + int(released)
+    return int(from_short + released)
 
 
 def release_claim(work: Work, claim_id: int, units: int) -> None:

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, Subquery, and_, func, insert, select, update
 
 from core import commands, outcomes
 from core.clock import Clock, stamp, unstamp
@@ -47,6 +47,10 @@ BACKOFF_MAX_S = 300.0
 LOGIN_S = 300.0
 #: Two negative lookups apart before a command is sent again (H22).
 LOOKUPS = 2
+
+
+#: States in which the head of a lane may be tried; `sending` is in flight, `dead` a person's.
+DELIVERABLE = ("queued", "waiting", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,32 +103,25 @@ class Outbox:
 
     def due(self, system: str, limit: int) -> list[Row[Any]]:
         """Heads of lanes whose time has come, most urgent first. A dead head stops its lane."""
-        heads = (
-            select(func.min(outbox.c.id).label("id"))
-            .where(outbox.c.system == system, outbox.c.state != "done")
-            .group_by(outbox.c.lane)
-            .subquery()
-        )
+        heads = _heads(system)
         now = stamp(self._clock.now())
         with self._store.read() as connection:
             rows = connection.execute(
                 select(outbox)
                 .join(heads, heads.c.id == outbox.c.id)
-                .where(
-                    outbox.c.state.in_(["queued", "waiting", "in_doubt"]), outbox.c.due_at <= now
-                )
+                .where(outbox.c.state.in_(DELIVERABLE), outbox.c.due_at <= now)
                 .order_by(outbox.c.urgency, outbox.c.id)
                 .limit(limit + len(self._busy))
             ).all()
         return [row for row in rows if (system, row.lane) not in self._busy][:limit]
 
     def next_due(self, system: str) -> datetime | None:
+        heads = _heads(system)
         with self._store.read() as connection:
             at = connection.execute(
-                select(func.min(outbox.c.due_at)).where(
-                    outbox.c.system == system,
-                    outbox.c.state.in_(["queued", "waiting", "in_doubt"]),
-                )
+                select(func.min(outbox.c.due_at))
+                .join(heads, heads.c.id == outbox.c.id)
+                .where(outbox.c.state.in_(DELIVERABLE))
             ).scalar_one()
         return unstamp(at) if at else None
 
@@ -292,6 +289,16 @@ class Outbox:
         elif ended.state == "dead":
             outcomes.refused(work, current, ended.words)
         return work.finish()
+
+
+def _heads(system: str) -> Subquery:
+    """The first command of each lane that is not done: only it may be tried (FIFO)."""
+    return (
+        select(func.min(outbox.c.id).label("id"))
+        .where(outbox.c.system == system, outbox.c.state != "done")
+        .group_by(outbox.c.lane)
+        .subquery()
+    )
 
 
 def _before(verb: str) -> str:

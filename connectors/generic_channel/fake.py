@@ -1,0 +1,326 @@
+"""A plain channel, pretending: its own numbers, orders, signed pushes of whole orders.
+
+It never sells more than it shows. A cancel puts the units back on its own
+number, as real channels do. Plain ASGI and one dictionary per lookup: the
+benchmark runs eight of these at once.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from core.fake import World
+
+Row = dict[str, Any]
+Answer = tuple[int, Any]
+CENT = Decimal("0.01")
+BATCH_MAX = 100
+
+
+class SoldOut(ValueError):
+    """The channel shows fewer units than somebody wants to buy."""
+
+
+class NotPossible(ValueError):
+    """There is no such listing or order, or it is too late for that."""
+
+
+class Fake:
+    """Settings: api_token, webhook_secret, push ("false" is silent), currency, prefix (of order
+    ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back)."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        settings = world.settings
+        self._bearer = f"Bearer {settings.get('api_token', 'channel-token')}".encode()
+        self._secret = settings.get("webhook_secret", "channel-webhook-secret").encode()
+        self._listings: dict[str, Row] = {}
+        self._orders: dict[str, Row] = {}
+        self._shipments: dict[str, list[Row]] = {}
+        self._changes: list[str] = []  # order ids, oldest change first
+        self._events = 0
+        self._writes: list[Row] = []
+
+    # ------------------------------------------------------------------ what people there do
+
+    def list_item(
+        self, sku: str, *, title: str = "", price: str = "10.00", quantity: int = 0
+    ) -> Row:
+        """Offer an article; a new number replaces the old one."""
+        row = {
+            "sku": sku,
+            "title": title or sku,
+            "price": price,
+            "quantity": quantity,
+            "active": True,
+        }
+        self._listings[sku] = row
+        return row
+
+    async def place_order(
+        self,
+        sku: str = "",
+        quantity: int = 1,
+        *,
+        lines: list[Row] | None = None,
+        buyer: Row | None = None,
+        payment: str = "paid",
+        shipping: str = "0.00",
+    ) -> Row:
+        """Sell `quantity` of `sku`, or `lines` of {sku, quantity}. Refuses beyond its number."""
+        wanted = lines or [{"sku": sku, "quantity": quantity}]
+        for line in wanted:
+            listing = self._listing(line["sku"])
+            asked = sum(other["quantity"] for other in wanted if other["sku"] == line["sku"])
+            if asked > listing["quantity"]:
+                raise SoldOut(f"{line['sku']} shows {listing['quantity']}, {asked} are wanted")
+        for line in wanted:
+            self._listings[line["sku"]]["quantity"] -= line["quantity"]
+        order = self._ordered(wanted, buyer, payment, Decimal(shipping))
+        self._touch(order)
+        await self._push("order.created", order)
+        return order
+
+    async def pay(self, order: str) -> Row:
+        """The money of a pending order arrives."""
+        row = self._order(order)
+        row["payment"] = "paid"
+        self._touch(row)
+        await self._push("order.changed", row)
+        return row
+
+    async def cancel(self, order: str, *, reason: str = "changed my mind") -> Row:
+        """The buyer cancels; what has been shipped cannot be."""
+        row = self._order(order)
+        if row["state"] in ("cancelled", "shipped"):
+            raise NotPossible(f"order {order} is {row['state']}")
+        row.update(state="cancelled", cancelled_at=self._now(), cancel_reason=reason)
+        if self._world.settings.get("restock") != "false":
+            for line in row["lines"]:
+                self._listings[line["sku"]]["quantity"] += line["quantity"]
+        self._touch(row)
+        await self._push("order.cancelled", row)
+        return row
+
+    async def push_again(self, order: str, topic: str = "order.changed") -> int:
+        """Send an order once more, as channels do hours later. Returns the receiver's status."""
+        return await self._push(topic, self._order(order))
+
+    # ------------------------------------------------------------------ what is true there
+
+    def shown(self, sku: str) -> int:
+        return int(self._listing(sku)["quantity"])
+
+    def stock(self) -> dict[str, int]:
+        return {sku: row["quantity"] for sku, row in self._listings.items()}
+
+    def orders(self) -> list[Row]:
+        return list(self._orders.values())
+
+    def sold(self) -> dict[str, int]:
+        """Units of orders that were not cancelled, by SKU."""
+        units: dict[str, int] = {}
+        for order in self._orders.values():
+            for line in order["lines"] if order["state"] != "cancelled" else ():
+                units[line["sku"]] = units.get(line["sku"], 0) + line["quantity"]
+        return units
+
+    def shipments(self) -> list[Row]:
+        return [row for rows in self._shipments.values() for row in rows]
+
+    def stock_writes(self) -> list[Row]:
+        """Every number it was told, in order: {sku, quantity, at, shown_before}."""
+        return list(self._writes)
+
+    # ------------------------------------------------------------------ inside
+
+    def _now(self) -> str:
+        return self._world.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def _listing(self, sku: str) -> Row:
+        if sku not in self._listings:
+            raise NotPossible(f"nothing is listed as {sku}")
+        return self._listings[sku]
+
+    def _order(self, order: str) -> Row:
+        if order not in self._orders:
+            raise NotPossible(f"there is no order {order}")
+        return self._orders[order]
+
+    def _touch(self, order: Row) -> None:
+        order["version"] += 1
+        order["updated_at"] = self._now()
+        self._changes.append(order["id"])
+
+    def _ordered(self, wanted: list[Row], buyer: Row | None, payment: str, fee: Decimal) -> Row:
+        number = len(self._orders) + 1
+        rate = Decimal(self._world.settings.get("tax_rate", "0.19"))
+        lines, total = [], fee
+        for index, line in enumerate(wanted, start=1):
+            listing = self._listings[line["sku"]]
+            amount = Decimal(listing["price"]) * line["quantity"]
+            total += amount
+            # Prices include the tax, as a shopper sees them.
+            tax = (amount * rate / (1 + rate)).quantize(CENT)
+            lines.append(
+                {
+                    "id": str(index),
+                    "sku": line["sku"],
+                    "title": listing["title"],
+                    "quantity": line["quantity"],
+                    "unit_price": listing["price"],
+                    "tax": [{"title": "VAT", "rate": str(rate), "amount": str(tax)}],
+                }
+            )
+        order: Row = {
+            "id": f"{self._world.settings.get('prefix', 'P')}{number:06d}",
+            "number": f"#{number:06d}",
+            "version": 0,
+            "placed_at": self._now(),
+            "updated_at": self._now(),
+            "cancelled_at": None,
+            "cancel_reason": None,
+            "state": "open",
+            "payment": payment,
+            "currency": self._world.settings.get("currency", "EUR"),
+            "total": str(total.quantize(CENT)),
+            "shipping": str(fee.quantize(CENT)),
+            "tax_included": True,
+            "buyer": buyer or _BUYER,
+            "lines": lines,
+        }
+        self._orders[order["id"]] = order
+        return order
+
+    async def _push(self, topic: str, order: Row) -> int:
+        if self._world.settings.get("push") == "false":
+            return 0
+        self._events += 1
+        body = orjson.dumps({"order": order})
+        headers = {
+            "content-type": "application/json",
+            "x-channel-topic": topic,
+            "x-channel-event": f"{order['id']}-{order['version']}-{topic}",
+            "x-channel-signature": hmac.digest(self._secret, body, "sha256").hex(),
+        }
+        # Sent once: what gets lost is found by the poll (S11).
+        return await self._world.deliver(headers, body)
+
+    # ------------------------------------------------------------------ its HTTP face
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if (b"authorization", self._bearer) in scope["headers"]:
+            status, answer = self._answer(scope, body)
+        else:
+            status, answer = _error(401, "no_login", "the token is wrong")
+        content = orjson.dumps(answer)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(content)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    def _answer(self, scope: Mapping[str, Any], body: bytes) -> Answer:
+        asked = dict(parse_qsl(scope["query_string"].decode()))
+        method = scope["method"]
+        match [method, *scope["path"].strip("/").split("/")]:
+            case ["PUT", "stock"]:
+                return self._put_stock(body)
+            case ["GET", "orders"]:
+                return self._get_orders(asked)
+            case ["GET", "listings"]:
+                start, limit = int(asked.get("offset", "0")), int(asked.get("limit", "100"))
+                return 200, {"listings": list(self._listings.values())[start : start + limit]}
+            case ["GET", "orders", order] if order in self._orders:
+                return 200, self._orders[order]
+            case ["GET", "orders", order, "shipments"] if order in self._orders:
+                return 200, {"shipments": self._shipments.get(order, [])}
+            case ["POST", "orders", order, "shipments"] if order in self._orders:
+                return self._post_shipment(self._orders[order], body)
+        return _error(404, "not_found", "there is no such thing")
+
+    def _get_orders(self, asked: Mapping[str, str]) -> Answer:
+        """Orders changed at or after `since`, oldest change first; `next_cursor` to go on."""
+        limit = min(int(asked.get("limit", "50")), 200)
+        start = int(asked.get("cursor") or self._first_change(asked.get("since")))
+        ids = self._changes[start : start + limit]
+        end = start + len(ids)
+        return 200, {
+            # An order that changed twice appears once in a page, as it is now.
+            "orders": [self._orders[order] for order in dict.fromkeys(ids)],
+            "next_cursor": str(end) if end < len(self._changes) else None,
+        }
+
+    def _first_change(self, since: str | None) -> int:
+        if not since:
+            return 0
+        start = datetime.fromisoformat(since)
+        index = len(self._changes)
+        # From the end: a poll asks for the last minutes, whatever the year has brought.
+        while index:
+            changed = self._orders[self._changes[index - 1]]["updated_at"]
+            if datetime.fromisoformat(changed) < start:
+                break
+            index -= 1
+        return index
+
+    def _put_stock(self, body: bytes) -> Answer:
+        rows = orjson.loads(body).get("rows", [])
+        if len(rows) > BATCH_MAX:
+            return _error(422, "too_many", f"{BATCH_MAX} rows in one call")
+        return 200, {"results": [self._write(row) for row in rows]}
+
+    def _write(self, row: Row) -> Row:
+        listing = self._listings.get(row["sku"])
+        if listing is None:
+            return {"sku": row["sku"], "status": "error", "message": "nothing is listed as this"}
+        quantity = row["quantity"]
+        if not isinstance(quantity, int) or quantity < 0:
+            return {"sku": row["sku"], "status": "error", "message": "not a quantity"}
+        before = listing["quantity"]
+        self._writes.append(
+            {"sku": row["sku"], "quantity": quantity, "at": self._now(), "shown_before": before}
+        )
+        listing["quantity"] = quantity
+        return {"sku": row["sku"], "status": "ok", "quantity": quantity}
+
+    def _post_shipment(self, order: Row, body: bytes) -> Answer:
+        sent = orjson.loads(body)
+        rows = self._shipments.setdefault(order["id"], [])
+        if any(row["reference"] == sent.get("reference") for row in rows):
+            return _error(409, "duplicate_reference", "this shipment is there already")
+        if order["state"] == "cancelled":
+            return _error(422, "cancelled", "the order is cancelled")
+        row = {**sent, "id": f"{order['id']}-S{len(rows) + 1}", "order": order["id"]}
+        rows.append(row)
+        order["state"] = "shipped" if sent.get("complete", True) else "part_shipped"
+        self._touch(order)
+        return 201, row
+
+
+_BUYER: Row = {
+    "name": "Alex Example",
+    "street": "1 Sample Street",
+    "city": "Berlin",
+    "postcode": "01067",
+    "country": "DE",
+    "email": "alex@example.com",
+    "phone": "+4930000000",
+}
+
+
+def _error(status: int, code: str, message: str) -> Answer:
+    return status, {"error": {"code": code, "message": message}}

@@ -1,0 +1,356 @@
+"""The composition root: the only place that wires. Builds everything from a Config.
+
+Connectors are found by the name the operator wrote and imported by that name;
+the core knows no vendor. Clock, chance and transport come in as arguments, so
+the same app runs in simulated time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from core.breaker import Breaker
+from core.clock import Clock, stamp, unstamp
+from core.config import Config
+from core.config_types import System
+from core.contract import Setup
+from core.errors import ConfigError, Problem
+from core.http import Door, DoorSpec
+from core.intake import Intake
+from core.limiter import BudgetSpec, Limiter
+from core.login import Login, LoginSpec
+from core.mapping.book import MappingBook
+from core.metrics import Metrics
+from core.network import Network
+from core.networking import network_of
+from core.outbox import Outbox
+from core.publish import Publisher
+from core.seal import Seal, key_from_text
+from core.secrets import Secret
+from core.store.engine import Store
+from core.store.schema import health, tokens
+from core.sweep import Resource, Sweep
+from core.wire import Wire
+
+#: Makes the transport of one system; None means real sockets.
+Transports = Callable[[str], httpx.AsyncBaseTransport | None]
+
+
+def real_sockets(system: str) -> httpx.AsyncBaseTransport | None:  # noqa: ARG001
+    return None
+
+
+@dataclass(slots=True)
+class App:
+    """Everything wired, nothing started."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    seal: Seal
+    network: Network
+    book: MappingBook
+    metrics: Metrics
+    doors: dict[str, Door] = field(default_factory=dict)
+    limiters: dict[str, Limiter] = field(default_factory=dict)
+    breakers: dict[str, Breaker] = field(default_factory=dict)
+    logins: dict[str, Login] = field(default_factory=dict)
+    connectors: dict[str, Any] = field(default_factory=dict)
+    intake: Intake = field(init=False)
+    sweep: Sweep = field(init=False)
+    outbox: Outbox = field(init=False)
+    publisher: Publisher = field(init=False)
+
+    async def close(self) -> None:
+        for door in self.doors.values():
+            await door.aclose()
+        await self.store.close()
+
+
+def build(
+    config: Config,
+    clock: Clock,
+    *,
+    rng: random.Random | None = None,
+    transports: Transports = real_sockets,
+    threaded: bool = True,
+) -> App:
+    """Wire the whole daemon. Raises ConfigError with everything that does not fit."""
+    chance = rng or random.Random()  # noqa: S311 - jitter only; nothing secret
+    names = {name: system.connector for name, system in config.systems.items()}
+    folders = {system.connector: system.mappings for system in config.systems.values()}
+    app = App(
+        config=config,
+        clock=clock,
+        store=Store(config.state, threaded=threaded),
+        seal=Seal(key_from_text(config.seal_key.reveal())),
+        network=network_of(config),
+        book=MappingBook.load(config.mappings, names.values(), folders=folders),
+        metrics=Metrics(),
+    )
+    for system in config.systems.values():
+        _open_door(app, system, chance, transports)
+        app.connectors[system.name] = _connect(app, system)
+    _wire_flows(app, names, chance)
+    return app
+
+
+def _wire_flows(app: App, names: Mapping[str, str], chance: random.Random) -> None:
+    def network() -> Network:
+        return app.network
+
+    app.intake = Intake(
+        app.store,
+        app.seal,
+        app.clock,
+        network=network,
+        book=app.book,
+        connectors=names,
+        hears=app.connectors,
+    )
+    app.sweep = Sweep(
+        app.store,
+        app.seal,
+        app.clock,
+        network=network,
+        connectors=app.connectors,
+        resources=_resources(app.config),
+    )
+    app.outbox = Outbox(
+        app.store,
+        app.seal,
+        app.clock,
+        chance,
+        network=network,
+        book=app.book,
+        connectors=app.connectors,
+        names=names,
+    )
+    app.publisher = Publisher(
+        app.store,
+        app.seal,
+        app.clock,
+        chance,
+        network=network,
+        connectors=app.connectors,
+    )
+
+
+def _resources(config: Config) -> dict[tuple[str, str], Resource]:
+    return {
+        (name, resource): Resource(
+            system=name,
+            name=resource,
+            every_s=system.every_s.get(resource, spec.every_s),
+            overlap_s=spec.overlap_s,
+            snapshot=spec.snapshot,
+        )
+        for name, system in config.systems.items()
+        for resource, spec in system.manifest.reads.items()
+    }
+
+
+def _open_door(app: App, system: System, chance: random.Random, transports: Transports) -> None:
+    manifest = system.manifest
+    limiter = Limiter(
+        {
+            name: BudgetSpec(per_second=budget.per_second, burst=budget.burst)
+            for name, budget in manifest.budgets.items()
+        },
+        app.clock,
+        on_change=lambda state: _save_soon(app, system.name, state),
+        rng=chance,
+    )
+    wire = Wire(
+        at_once=manifest.at_once,
+        timeout_s=manifest.timeout_s,
+        answer_max=manifest.answer_max,
+        private=system.private,
+        ca_file=system.ca_file,
+        transport=transports(system.name),
+    )
+    values: dict[str, str | Secret] = {**system.settings, **system.secrets}
+    login = Login(
+        system.name,
+        LoginSpec.of(manifest.login.kind, manifest.login.words, values, private=system.private),
+        clock=app.clock,
+        wire=wire,
+        load=lambda name: _load_token(app, system.name, name),
+        store=lambda name, value: _store_token(app, system.name, name, value),
+    )
+    breaker = Breaker(at_once=manifest.at_once)
+    door = Door(
+        DoorSpec(
+            system=system.name,
+            base_url=system.settings.get("base_url", ""),
+            private=system.private,
+            answers=manifest.answers,
+            at_once=manifest.at_once,
+        ),
+        wire,
+        login,
+        limiter=limiter,
+        breaker=breaker,
+        clock=app.clock,
+        rng=chance,
+    )
+    app.limiters[system.name] = limiter
+    app.breakers[system.name] = breaker
+    app.logins[system.name] = login
+    app.doors[system.name] = door
+
+
+def _connect(app: App, system: System) -> Any:
+    """Import the connector by its package and let it build itself."""
+    manifest = system.manifest
+    try:
+        package = importlib.import_module(manifest.package)
+        connect = package.connect
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            [
+                Problem(
+                    file=manifest.file,
+                    line=1,
+                    what=f"the connector {manifest.name} cannot be loaded: {error}",
+                    fix="Install its package, or correct `engine:` in its manifest.",
+                )
+            ]
+        ) from error
+    settings = dict(system.settings)
+    if manifest.login.kind == "session":
+        # A session login is the connector's own conversation, so it needs the words.
+        settings |= {name: secret.reveal() for name, secret in system.secrets.items()}
+    return connect(
+        Setup(
+            system=system.name,
+            api=app.doors[system.name],
+            settings=settings,
+            manifest=manifest.raw,
+        )
+    )
+
+
+# ------------------------------------------------------------------ durable health
+
+
+_SAVING: set[asyncio.Task[None]] = set()
+
+
+def _save_soon(app: App, system: str, state: Mapping[str, Any]) -> None:
+    """Budgets survive a restart, or a restart loop would eat Amazon's burst."""
+    body = orjson.dumps(state).decode()
+    at = stamp(app.clock.now())
+
+    def unit(connection: Connection) -> None:
+        _save_health(connection, system, "budget", body, at)
+
+    async def save() -> None:
+        if not app.store.closing:
+            await app.store.write(unit, single=True)
+
+    task = asyncio.get_running_loop().create_task(save())
+    _SAVING.add(task)
+    task.add_done_callback(_forget)
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    _SAVING.discard(task)
+    if not task.cancelled():
+        task.exception()  # Busy: the next change is saved instead
+
+
+def _save_health(connection: Connection, system: str, kind: str, state: str, at: str) -> None:
+    connection.execute(
+        insert(health)
+        .values(system=system, kind=kind, state=state, at=at)
+        .on_conflict_do_update(index_elements=["system", "kind"], set_={"state": state, "at": at})
+    )
+
+
+async def save_breakers(app: App) -> None:
+    now = app.clock.now()
+    states = {n: b.export(app.clock.monotonic()) for n, b in app.breakers.items()}
+
+    def unit(connection: Connection) -> None:
+        for name, state in states.items():
+            _save_health(connection, name, "breaker", orjson.dumps(state).decode(), stamp(now))
+
+    await app.store.write(unit)
+
+
+def restore_health(app: App) -> None:
+    """Put budgets and breakers back as they were, aged by the time we were away."""
+    now = app.clock.now()
+    with app.store.read() as connection:
+        rows = connection.execute(select(health)).all()
+    for row in rows:
+        elapsed = _elapsed(now, row.at)
+        state = orjson.loads(row.state)
+        if row.kind == "budget" and row.system in app.limiters:
+            app.limiters[row.system].restore(state, elapsed)
+        elif row.kind == "breaker" and row.system in app.breakers:
+            app.breakers[row.system].restore(state, app.clock.monotonic(), elapsed)
+
+
+def _elapsed(now: datetime, at: str) -> float:
+    return max(0.0, (now - unstamp(at)).total_seconds())
+
+
+def _token_aad(system: str, name: str) -> bytes:
+    return f"token:{system}:{name}".encode()
+
+
+async def _load_token(app: App, system: str, name: str) -> str | None:
+    with app.store.read() as connection:
+        value = connection.execute(
+            select(tokens.c.value).where(tokens.c.system == system, tokens.c.name == name)
+        ).scalar_one_or_none()
+    return None if value is None else app.seal.open(value, _token_aad(system, name)).decode()
+
+
+async def _store_token(app: App, system: str, name: str, value: str) -> None:
+    sealed = app.seal.seal(value.encode(), _token_aad(system, name))
+    at = stamp(app.clock.now())
+
+    def unit(connection: Connection) -> None:
+        connection.execute(
+            insert(tokens)
+            .values(system=system, name=name, value=sealed, stored_at=at)
+            .on_conflict_do_update(
+                index_elements=["system", "name"], set_={"value": sealed, "stored_at": at}
+            )
+        )
+
+    await app.store.write(unit)
+
+
+def own_code_is_ours() -> None:
+    """`core` is a common name; a foreign one in the same environment must not be ours."""
+    here = Path(__file__).resolve().parent
+    import core
+
+    found = Path(core.__file__ or "").resolve().parent
+    if found != here:
+        raise ConfigError(
+            [
+                Problem(
+                    file=str(found),
+                    line=1,
+                    what="another package named `core` hides Truecount's",
+                    fix="Install Truecount into a virtual environment of its own.",
+                )
+            ]
+        )

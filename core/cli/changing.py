@@ -1,0 +1,94 @@
+"""Verbs that change: retry, replay, reload, sweep. The running daemon does them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+import httpx
+
+from core import operate
+from core.app import build
+from core.cli.opened import configured
+from core.cli.text import emit_json
+from core.clock import SystemClock
+from core.config import Config
+from core.daemon import Lock
+from core.errors import Retry, TruecountError
+from core.serving import token_path
+
+FINE = 0
+
+
+def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
+    def verb(name: str, what: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = verbs.add_parser(
+            name, parents=[shared], help=what, description=what
+        )
+        parser.set_defaults(run=_run)
+        return parser
+
+    retry = verb("retry", "send dead commands again, after their cause was corrected")
+    retry.add_argument("ids", nargs="*", type=int, metavar="ID", help="default: all dead ones")
+    retry.add_argument("--new-key", action="store_true", help="for a system that demands a new key")
+    replay = verb("replay", "understand held records again, under the mappings in force now")
+    replay.add_argument("--hold", type=int, metavar="ID", help="only of this exception")
+    replay.add_argument("--inbox", type=int, metavar="SEQ", help="only this record")
+    verb("reload", "read the mapping files again; on any error the old ones stay")
+    sweep = verb("sweep", "read one system now")
+    sweep.add_argument("system", metavar="SYSTEM")
+    sweep.add_argument("resource", nargs="?", metavar="RESOURCE")
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = configured(options.config)
+    words = {
+        name: getattr(options, name)
+        for name in ("ids", "new_key", "hold", "inbox", "system", "resource")
+        if getattr(options, name, None) not in (None, [], False)
+    }
+    done = _by_daemon(config, options.verb, words)
+    if done is None:
+        done = asyncio.run(_by_ourselves(config, options.verb, words))
+    if options.json:
+        emit_json(done)
+    else:
+        for name, value in done.items():
+            print(f"{name}: {value}")
+    return FINE
+
+
+def _by_daemon(config: Config, verb: str, words: dict[str, Any]) -> dict[str, Any] | None:
+    """Ask the running daemon; None when there is none."""
+    listen = config.listen.operations
+    try:
+        token = token_path(config.state.parent).read_text()
+        answer = httpx.post(
+            f"http://{listen.host}:{listen.port}/operator/{verb}",
+            json=words,
+            headers={"authorization": f"Bearer {token}"},
+            timeout=30.0,
+            trust_env=False,
+        )
+    except (OSError, httpx.ConnectError):
+        return None
+    except httpx.HTTPError as error:
+        raise Retry(f"the daemon did not answer ({type(error).__name__})") from None
+    body: dict[str, Any] = answer.json()
+    if answer.status_code != 200:
+        raise TruecountError(body.get("error", f"the daemon answered {answer.status_code}"))
+    return body
+
+
+async def _by_ourselves(config: Config, verb: str, words: dict[str, Any]) -> dict[str, Any]:
+    """No daemon runs: take its lock, do it, let go."""
+    lock = Lock(config.state.parent)
+    lock.take()
+    app = build(config, SystemClock())
+    try:
+        app.store.open()
+        return await operate.operate(app, verb, words)
+    finally:
+        await app.close()
+        lock.release()

@@ -1,0 +1,162 @@
+"""Verbs around the daemon itself: run, check, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import inspect
+import sys
+from typing import Any, Literal, cast
+
+import uvloop
+
+from core import serving
+from core.app import App, build
+from core.cli.opened import configured
+from core.cli.text import emit_json, table
+from core.clock import SystemClock
+from core.config import Config
+from core.daemon import Daemon, Lock
+from core.errors import ConnectorError
+from core.logs import set_up
+from core.mapping.book import MappingBook
+from core.networking import network_of
+from core.reporter import Reporter
+
+FINE, FINDINGS, UNREACHABLE = 0, 1, 3
+
+
+def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
+    for name, what, run in (
+        ("run", "run the daemon until TERM", _run),
+        ("check", "check the configuration and the mappings with their samples", _check),
+        ("doctor", "ask every system whether we can work with it; changes nothing", _doctor),
+    ):
+        parser = verbs.add_parser(name, parents=[shared], help=what, description=what)
+        parser.set_defaults(run=run)
+
+
+# ------------------------------------------------------------------ run
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = configured(options.config)
+    set_up(
+        level=cast(Literal["debug", "info", "warning", "error"], config.log.level),
+        form=config.log.format,
+    )
+    lock = Lock(config.state.parent)
+    lock.take()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(config))
+    finally:
+        lock.release()
+    return FINE
+
+
+async def _serve(config: Config) -> None:
+    app = build(config, SystemClock())
+    daemon = Daemon(app, serving.servers)
+    reporter = Reporter(app)
+    daemon.jobs += [
+        ("report", reporter.send_if_due, 30.0),
+        ("gauges", lambda: serving.gauges(app), 5.0),
+    ]
+    try:
+        await daemon.start()
+        await daemon.run()
+    finally:
+        await daemon.stop()
+
+
+# ------------------------------------------------------------------ check
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Everything that would stop or surprise the daemon; ConfigError lists it all."""
+    config = configured(options.config)
+    network = network_of(config)
+    names = [system.connector for system in config.systems.values()]
+    folders = {system.connector: system.mappings for system in config.systems.values()}
+    book = MappingBook.load(config.mappings, names, folders=folders)
+    owners = [
+        {"number": row.number, "of": row.scope or "everywhere", "owner": row.owner}
+        for row in config.ownership.table()
+    ]
+    found = {
+        "systems": list(config.systems),
+        "locations": list(network.locations),
+        "mappings": [f"{mapping.name} v{mapping.version}" for mapping in book],
+        "owners": owners,
+    }
+    if options.json:
+        emit_json(found)
+        return FINE
+    print(f"{options.config} is fine: {len(config.systems)} systems, {len(list(book))} mappings.\n")
+    print("Every number and its one owner")
+    print(table(owners, ["number", "of", "owner"], indent="  "))
+    return FINE
+
+
+# ------------------------------------------------------------------ doctor
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    config = configured(options.config)
+    rows = asyncio.run(_probe_all(config))
+    if options.json:
+        emit_json({"systems": rows, "duplicates": _duplicate_modes(config)})
+    else:
+        for row in rows:
+            mark = "ok " if row["well"] else "BAD"
+            print(f"{mark}  {row['system']} ({row['connector']}): {row['words']}")
+        print("\nHow a duplicate is prevented")
+        print(table(_duplicate_modes(config), ["system", "command", "by", "lookup_after"]))
+        print("\nHow each connector was verified")
+        verified = [
+            {"system": s.name, "connector": s.connector, "verified": s.manifest.verified}
+            for s in config.systems.values()
+        ]
+        print(table(verified, ["system", "connector", "verified"]))
+    return FINE if all(row["well"] for row in rows) else UNREACHABLE
+
+
+def _duplicate_modes(config: Config) -> list[dict[str, Any]]:
+    return [
+        {
+            "system": name,
+            "command": kind,
+            "by": spec.safe_by,
+            "lookup_after": f"{spec.lookup_after_s:g} s",
+        }
+        for name, system in config.systems.items()
+        for kind, spec in system.manifest.accepts.items()
+    ]
+
+
+async def _probe_all(config: Config) -> list[dict[str, Any]]:
+    app = build(config, SystemClock())
+    try:
+        return [await _probe(app, name) for name in app.connectors]
+    finally:
+        for door in app.doors.values():
+            await door.aclose()
+
+
+async def _probe(app: App, name: str) -> dict[str, Any]:
+    """The connector's own probe, or one small read; nothing is changed."""
+    system = app.config.systems[name]
+    connector = app.connectors[name]
+    row = {"system": name, "connector": system.connector, "well": True, "words": ""}
+    print(f"asking {name} …", file=sys.stderr)
+    try:
+        if inspect.iscoroutinefunction(getattr(connector, "probe", None)):
+            row["words"] = str(await connector.probe())
+        else:
+            resource = next(iter(system.manifest.reads))
+            page = await connector.read(resource, None, None)
+            row["words"] = f"read {len(page.items)} {resource}(s)"
+    except ConnectorError as error:
+        row |= {"well": False, "words": f"{type(error).__name__}: {error}"}
+    return row

@@ -1,0 +1,206 @@
+"""The `systems` of config.yaml: each against its connector's manifest; and every secret."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from core.addresses import why_not_url
+from core.config_types import System
+from core.errors import ConfigError
+from core.fields import Fields, quoted, seconds, suggest
+from core.manifest import Manifest, load_manifest, stock_source
+from core.secrets import Secret, SecretRefused, from_environment, from_file
+
+#: A dash is allowed: people write `truecount trace shopify-main:1001`.
+SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
+#: No owner of numbers may be called like us.
+RESERVED = "truecount"
+EVERY_LEAST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What a configuration is read in: paths are seen from `folder`, the one of the file."""
+
+    folder: Path
+    mappings: Path
+    env: Mapping[str, str]
+    search: Sequence[Path]
+
+
+def read_systems(fields: Fields, around: Around) -> dict[str, System]:
+    """Every system whose connector is known; a problem is noted for each of the others."""
+    found: dict[str, System] = {}
+    for name, one in fields.named("systems").items():
+        if not SYSTEM_NAME.fullmatch(name) or name == RESERVED:
+            one.refuse(
+                "", "is not a name", "A letter first, then a-z, 0-9, _ and -; not truecount."
+            )
+        connector = one.text("connector")
+        if not connector:
+            continue
+        try:
+            manifest = load_manifest(connector, around.search)
+        except ConfigError as error:
+            for problem in error.problems:
+                known = problem.file.endswith(".yaml")
+                where = f"{problem.file}:{problem.line}: " if known else ""
+                one.refuse("connector", f"cannot be used: {where}{problem.what}", problem.fix)
+            continue
+        found[name] = _system(one, name, manifest, around)
+    return found
+
+
+def optional_secret(fields: Fields, key: str, around: Around) -> Secret | None:
+    """The option `key` (`${ENV}`) or `key_file` (a path); None where neither stands."""
+    given = fields.secret_source(key)
+    if given is None:
+        return None
+    try:
+        kind, text = given
+        return _secret(text, around, in_file=kind == "file")
+    except SecretRefused as error:
+        fields.refuse(key if kind == "text" else f"{key}_file", f": {error.what}", error.fix)
+        return None
+
+
+def _secret(text: str, around: Around, *, in_file: bool) -> Secret:
+    return from_file(around.folder / text) if in_file else from_environment(text, around.env)
+
+
+def _system(
+    fields: Fields,
+    name: str,
+    manifest: Manifest,
+    around: Around,
+) -> System:
+    network = cast(Literal["public", "private"], fields.choice("network"))
+    own = fields.text("mappings")
+    return System(
+        name=name,
+        connector=manifest.name,
+        manifest=manifest,
+        settings=_settings(fields, manifest, network),
+        secrets=_secrets(fields, manifest, around),
+        network=network,
+        ca_file=_ca_file(fields, around.folder),
+        mappings=around.folder / own if own else around.mappings / manifest.name,
+        every_s=_every(fields, manifest),
+        ignore_places=frozenset(fields.words("ignore_places")),
+        stock_source=stock_source(fields.block("stock_source"))
+        if fields.has("stock_source")
+        else manifest.stock_source,
+        line=fields.line,
+    )
+
+
+def _settings(fields: Fields, manifest: Manifest, network: str) -> dict[str, str]:
+    given = fields.pairs("settings")
+    for key, (value, line) in given.items():
+        if key not in manifest.settings:
+            fix = suggest(key, manifest.settings)
+            if key in manifest.secrets:
+                fix = "It is a secret: put it under secrets."
+            fields.refuse_at(
+                line, "settings", f"has {quoted(key)}, which {manifest.name} does not know", fix
+            )
+        elif "${" in value:
+            fields.refuse_at(
+                line,
+                f"settings.{key}",
+                "is not a secret",
+                "Only secrets come from the environment.",
+            )
+    settings: dict[str, str] = {}
+    for key, setting in manifest.settings.items():
+        value, line = given.get(key, (setting.default, fields.line_of("settings")))
+        if setting.required and not value:
+            fields.refuse_at(
+                line, f"settings.{key}", "is missing", f"{manifest.name}: {setting.what}"
+            )
+        if value and (key == "base_url" or key.endswith("_url")):
+            why = why_not_url(value, private=network == "private")
+            if why is not None:
+                fields.refuse_at(line, f"settings.{key}", why, _url_fix(why))
+        settings[key] = value
+    return settings
+
+
+def _url_fix(why: str) -> str:
+    """What now: only where the operator may decide otherwise."""
+    if "plain http" in why:
+        return "Use https, or say network: private if the system is in your own network."
+    if "private network" in why:
+        return "Say network: private if the system is in your own network."
+    if "metadata" in why:
+        return "Those are never called (T10)."
+    return "Write it like https://erp.example.com."
+
+
+def _secrets(fields: Fields, manifest: Manifest, around: Around) -> dict[str, Secret]:
+    known = list(manifest.secrets)
+    if manifest.hooks is not None:
+        known.append(f"{manifest.hooks.secret}_old")  # both are accepted while rotating (T3)
+    found: dict[str, Secret] = {}
+    given = fields.pairs("secrets")
+    for key, (value, line) in given.items():
+        name = key if key in known else key.removesuffix("_file")
+        if name not in known:
+            fields.refuse_at(
+                line,
+                "secrets",
+                f"has {quoted(key)}, which {manifest.name} does not know",
+                suggest(key, known),
+            )
+        elif name in found or (name != key and name in given):
+            fields.refuse_at(line, f"secrets.{name}", "is given twice", "Keep one.")
+        else:
+            try:
+                found[name] = _secret(value, around, in_file=key != name)
+            except SecretRefused as error:
+                fields.refuse_at(line, f"secrets.{key}", f": {error.what}", error.fix)
+    for name, secret in manifest.secrets.items():
+        if secret.required and name not in given and f"{name}_file" not in given:
+            fields.refuse_at(
+                fields.line_of("secrets"),
+                f"secrets.{name}",
+                "is missing",
+                f"{manifest.name}: {secret.what}",
+            )
+    return found
+
+
+def _ca_file(fields: Fields, folder: Path) -> Path | None:
+    text = fields.text("ca_file")
+    if not text:
+        return None
+    path = folder / text
+    if not os.path.isfile(path):  # noqa: PTH113  Path.is_file raises on a name too long
+        fields.refuse("ca_file", f"is {quoted(text)}, and there is no such file")
+    return path
+
+
+def _every(fields: Fields, manifest: Manifest) -> dict[str, float]:
+    every = {resource: spec.every_s for resource, spec in manifest.reads.items()}
+    for resource, (text, line) in fields.pairs("every").items():
+        if resource not in every:
+            fields.refuse_at(
+                line,
+                "every",
+                f"has {quoted(resource)}, which {manifest.name} does not read",
+                suggest(resource, manifest.reads),
+            )
+            continue
+        try:
+            every[resource] = seconds(text)
+        except ValueError as error:
+            fields.refuse_at(line, f"every.{resource}", str(error))
+            continue
+        if every[resource] < EVERY_LEAST_S:
+            fields.refuse_at(line, f"every.{resource}", "is less than 1s")
+    return every

@@ -1,0 +1,309 @@
+"""The shell around the app: start, keep every stop moving, stop without losing anything.
+
+APScheduler only wakes; each loop asks the database what is due. A loop that hits
+a bug of ours says so, waits a moment and goes on: the row it failed on is still
+there, and a dead loop would be silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from core.app import App, restore_health, save_breakers
+from core.errors import Busy, ConfigError, Problem, TruecountError
+from core.web.operations import Check
+from core.web.server import WebServer
+
+#: A loop looks again after this at the latest, even if nobody wakes it.
+LOOK_S = 1.0
+#: After a bug of ours or a full disk, a loop waits so long before it goes on.
+PAUSE_S = 1.0
+
+Step = Callable[[], Awaitable[bool]]
+NextDue = Callable[[], datetime | None]
+
+
+class Lock:
+    """One daemon per state folder (H31). Held until the process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "truecount.lock"
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raises ConfigError naming who holds it, or why the folder cannot be written."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle = self.path.open("a+")
+        except OSError as error:
+            raise _state_problem(
+                self.path.parent,
+                f"the state folder cannot be written: {error.strerror}",
+                "Give it to the user Truecount runs as, or name another under `state:`.",
+            ) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            holder = handle.read().strip() or "another process"
+            handle.close()
+            raise _state_problem(
+                self.path.parent,
+                f"the state folder is in use by {holder}",
+                "Stop that one first; two daemons on one state would sell the same units twice.",
+            ) from error
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+        handle.flush()
+        self._file = handle
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _state_problem(folder: Path, what: str, fix: str) -> ConfigError:
+    return ConfigError([Problem(file=str(folder), line=1, what=what, fix=fix)])
+
+
+@dataclass(slots=True)
+class Loop:
+    """One stop for one system, kept moving. `closed_for_s`: how long its system is left alone."""
+
+    name: str
+    step: Step
+    next_due: NextDue
+    closed_for_s: Callable[[], float] = lambda: 0.0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    last_moved: float = 0.0
+
+
+class Daemon:
+    """Runs an App. `start()`, then `run()` until `stop()` or a signal."""
+
+    def __init__(
+        self, app: App, servers: Callable[[Daemon], list[WebServer]] | None = None
+    ) -> None:
+        self.app = app
+        self._make_servers = servers
+        self.servers: list[WebServer] = []
+        self.loops: dict[str, Loop] = {}
+        self.tasks: list[asyncio.Task[None]] = []
+        self._asides: list[asyncio.Task[None]] = []
+        self.scheduler = AsyncIOScheduler(timezone="UTC")
+        self.stopping = asyncio.Event()
+        self.on_started: list[Callable[[], None]] = []
+        self.on_stopping: list[Callable[[], None]] = []
+        self.background: list[Callable[[], Coroutine[None, None, None]]] = []
+        self.checks: dict[str, Check] = {}
+        self.jobs: list[tuple[str, Callable[[], Awaitable[None]], float]] = []
+
+    async def start(self) -> None:
+        """Recover first, then listen, then move: a sender never meets a half-made daemon."""
+        app = self.app
+        app.store.open()
+        restore_health(app)
+        doubtful = await app.outbox.recover()
+        await app.publisher.recover()
+        await app.sweep.prepare()
+        self._make_loops()
+        if self._make_servers is not None:
+            self.servers = self._make_servers(self)
+        for server in self.servers:
+            await server.start()
+        self.tasks = [
+            asyncio.get_running_loop().create_task(self._keep_moving(loop), name=loop.name)
+            for loop in self.loops.values()
+        ]
+        self._asides = [asyncio.get_running_loop().create_task(make()) for make in self.background]
+        self._schedule()
+        for callback in self.on_started:
+            callback()
+        structlog.get_logger().info("daemon.ready", systems=len(app.connectors), in_doubt=doubtful)
+
+    def _make_loops(self) -> None:
+        app = self.app
+        self._add("intake", self._intake, lambda: None)
+        for name, system in app.config.systems.items():
+            at_once = system.manifest.at_once
+            if system.manifest.reads:
+                self._add(
+                    f"sweep:{name}",
+                    lambda name=name: self._sweep(name),  # type: ignore[misc]
+                    lambda name=name: app.sweep.next_due(name),  # type: ignore[misc]
+                )
+            if system.manifest.accepts:
+                self._add(
+                    f"outbox:{name}",
+                    lambda name=name, n=at_once: self._deliver(name, n),  # type: ignore[misc]
+                    lambda name=name: app.outbox.next_due(name),  # type: ignore[misc]
+                    name,
+                )
+            if system.manifest.stock_write is not None:
+                self._add(
+                    f"publish:{name}",
+                    lambda name=name: self._publish(name),  # type: ignore[misc]
+                    lambda name=name: app.publisher.next_due(name),  # type: ignore[misc]
+                    name,
+                )
+
+    def _add(self, name: str, step: Step, next_due: NextDue, system: str = "") -> None:
+        loop = Loop(name, step, next_due)
+        if system:
+            door = self.app.doors[system]
+            loop.closed_for_s = lambda: door.closed_for_s
+        self.loops[name] = loop
+
+    def wake(self, kind: str) -> None:
+        """Wake every loop of one kind: `intake`, `sweep`, `outbox`, `publish`."""
+        for name, loop in self.loops.items():
+            if name.split(":")[0] == kind:
+                loop.wake.set()
+
+    # -------------------------------------------------------------- the stops
+
+    async def _intake(self) -> bool:
+        rows, outcome = await self.app.intake.run_once()
+        if outcome.queued:
+            self.wake("outbox")
+        if outcome.changed:
+            self.wake("publish")
+        if outcome.hints:
+            self.wake("sweep")
+        return rows > 0
+
+    async def _sweep(self, system: str) -> bool:
+        fetched = await self.app.sweep.run_fetches(system)
+        if fetched:
+            self.wake("intake")
+        due = self.app.sweep.due(system)
+        for row in due:
+            if await self.app.sweep.one_page(row):
+                self.wake("intake")
+        self.wake_kind_after_pass(due)
+        return fetched > 0 or bool(due)
+
+    def wake_kind_after_pass(self, due: object) -> None:
+        """A pass may have been the evidence that freed units."""
+        if due:
+            self.wake("publish")
+
+    async def _deliver(self, system: str, at_once: int) -> bool:
+        if self.app.doors[system].closed_for_s > 0:
+            return False
+        delivered = await self.app.outbox.deliver_due(system, at_once)
+        if delivered:
+            self.wake("publish")
+            self.wake("outbox")
+        return delivered > 0
+
+    async def _publish(self, system: str) -> bool:
+        if self.app.doors[system].closed_for_s > 0:
+            return False
+        return await self.app.publisher.publish_once(system) > 0
+
+    # -------------------------------------------------------------- moving
+
+    async def _keep_moving(self, loop: Loop) -> None:
+        while not self.stopping.is_set():
+            loop.wake.clear()
+            loop.last_moved = self.app.clock.monotonic()
+            try:
+                if await loop.step():
+                    await asyncio.sleep(0)
+                    continue
+                wait = self._wait_s(loop)
+            except Busy as busy:
+                if self.stopping.is_set():
+                    return
+                structlog.get_logger().error(
+                    "state.not_writable", loop=loop.name, words=busy.reason
+                )
+                wait = PAUSE_S
+            except Exception:  # noqa: BLE001 - a dead loop would be silence; the row is still there
+                structlog.get_logger().exception("loop.failed", loop=loop.name)
+                wait = PAUSE_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await loop.wake.wait()
+
+    def _wait_s(self, loop: Loop) -> float:
+        due = loop.next_due()
+        if due is None:
+            return LOOK_S
+        wait = (due - self.app.clock.now()).total_seconds()
+        return min(LOOK_S, max(0.005, wait, loop.closed_for_s()))
+
+    def _schedule(self) -> None:
+        """Intervals only wake; nothing is decided by the scheduler's own memory (H39)."""
+        for kind in ("intake", "sweep", "outbox", "publish"):
+            self._every(LOOK_S, lambda kind=kind: self.wake(kind), kind)  # type: ignore[misc]
+        self._every(5.0, lambda: save_breakers(self.app), "breakers")
+        for name, job, every_s in self.jobs:
+            self._every(every_s, job, name)
+        self.scheduler.start()
+
+    def _every(self, seconds: float, job: Callable[[], object], name: str) -> None:
+        self.scheduler.add_job(
+            job,
+            "interval",
+            seconds=seconds,
+            id=name,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,  # the default of 1 s drops a late wake
+        )
+
+    # -------------------------------------------------------------- stopping
+
+    async def run(self) -> None:
+        """Until TERM, INT, or `stopping` is set."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        try:
+            await self.stopping.wait()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def stop(self) -> None:
+        """Refuse new, finish open, at most ten seconds (H4)."""
+        self.stopping.set()
+        for callback in self.on_stopping:
+            callback()
+        if self.scheduler.running:
+            self.scheduler.shutdown(wait=False)
+        for server in self.servers:
+            await server.stop()
+        for loop in self.loops.values():
+            loop.wake.set()
+        for aside in self._asides:
+            aside.cancel()
+        await asyncio.gather(*self._asides, return_exceptions=True)
+        if self.tasks:
+            _, late = await asyncio.wait(self.tasks, timeout=5.0)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self.app.close()
+        structlog.get_logger().info("daemon.stopped")
+
+
+def failed_start(error: TruecountError) -> str:
+    """What an operator reads when the daemon refuses to start."""
+    return f"Truecount did not start:\n\n{error}\n"

@@ -1,0 +1,393 @@
+"""How we log in to one system, and how a token that expires is renewed (S24, H28).
+
+One refresh at a time, whoever asks; a new refresh token is stored before it is
+used, and the one before it is kept for one retry, because the answer that
+carried the new one may have been lost. A refusal pauses the system and is not
+repeated for a while: hammering a token endpoint gets accounts locked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+from urllib.parse import urlencode
+
+import tenacity
+
+from core.addresses import why_not_url
+from core.answers import retry_after_s, words_of
+from core.clock import Clock
+from core.errors import ConfigError, ConnectorError, LoginNeeded, Problem, RateLimited, Retry
+from core.seal import hide
+from core.secrets import Secret
+from core.strict import Malformed, dump_json, load_json
+from core.wire import Lost, Raw
+
+Kind = Literal["none", "header", "bearer", "basic", "refresh_token", "client_credentials"]
+
+#: A token is renewed so long before it ends, so that it does not end under way.
+EARLY_S = 60.0
+#: A token endpoint that said no is asked again after so long, not by every lane.
+REFUSED_FOR_S = 300.0
+_LIFE_DEFAULT_S = 3600.0
+_TRIES = 3
+_TRIES_S = 10.0
+#: A new token that is refused as well is not renewed over and over.
+_FORCED_EVERY_S = 30.0
+#: The one name under which the chain of refresh tokens is stored: one write, never half of it.
+STORED = "refresh_tokens"
+
+
+class Sends(Protocol):
+    """What a login needs of core.wire.Wire."""
+
+    async def exchange(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None
+    ) -> Raw | Lost: ...
+
+
+Load = Callable[[str], Awaitable[str | None]]
+Store = Callable[[str, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginSpec:
+    """A manifest's login with the values behind its names. Prints no secret."""
+
+    kind: Kind
+    header: str = "authorization"
+    prefix: str = ""
+    secret_name: str = ""
+    secret: str = field(default="", repr=False)
+    user: str = field(default="", repr=False)
+    url: str = ""
+    client_id: str = field(default="", repr=False)
+    client_secret: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
+    sends: Literal["form", "json"] = "form"
+    rotates: bool = False
+    private: bool = False  # the system's `network: private`
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        words: Mapping[str, str],
+        values: Mapping[str, str | Secret],
+        *,
+        private: bool = False,
+    ) -> LoginSpec:
+        """`words`: the manifest's keys; `values`: the system's settings and secrets by name."""
+
+        def value(key: str) -> str:
+            name = words.get(key, "")
+            found = values.get(name, name if "://" in name else "")
+            return found.reveal() if isinstance(found, Secret) else found
+
+        known: Kind = "none"  # a session is the connector's own affair
+        match kind:
+            case "header" | "bearer" | "basic" | "refresh_token" | "client_credentials":
+                known = kind
+        return cls(
+            kind=known,
+            header=words.get("header", "authorization").lower(),
+            prefix=words.get("prefix", ""),
+            secret_name=words.get("secret", words.get("refresh_token", "client_secret")),
+            secret=value("secret"),
+            user=value("user"),
+            url=value("url"),
+            client_id=value("client_id"),
+            client_secret=value("client_secret"),
+            refresh_token=value("refresh_token"),
+            sends="json" if words.get("sends") == "json" else "form",
+            rotates=words.get("rotates", "") in ("true", "yes"),
+            private=private,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    headers: Mapping[str, str] = field(repr=False)
+    good_until: float
+
+
+async def _nothing_stored(name: str) -> str | None:  # noqa: ARG001
+    return None
+
+
+async def _store_nothing(name: str, value: str) -> None:
+    """For kinds without a refresh token."""
+
+
+class Login:
+    """`headers()` for every call; `refresh(refused)` after a 401."""
+
+    def __init__(
+        self,
+        system: str,
+        spec: LoginSpec,
+        *,
+        clock: Clock,
+        wire: Sends | None = None,
+        load: Load = _nothing_stored,
+        store: Store = _store_nothing,
+    ) -> None:
+        self._system = system
+        self._spec = spec
+        self._clock = clock
+        self._wire = wire
+        self._load = load
+        self._store = store
+        self._token: _Token | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._refusal: LoginNeeded | None = None
+        self._refused_until = 0.0
+        self._forced_until = 0.0
+        hide(spec.secret, spec.client_secret, spec.refresh_token)
+        if self.renews:
+            self._check_url()
+        else:
+            self._fixed = _fixed(spec)
+
+    @property
+    def renews(self) -> bool:
+        return self._spec.kind in ("refresh_token", "client_credentials")
+
+    @property
+    def where(self) -> str:
+        """Where an operator finds the credential: never its value."""
+        return f"systems.{self._system}.secrets.{self._spec.secret_name}"
+
+    def good_for_s(self) -> float | None:
+        """Seconds until the token ends; None where it does not, or none was fetched yet."""
+        if self._token is None:
+            return None
+        return max(0.0, self._token.good_until - self._clock.monotonic())
+
+    async def headers(self) -> Mapping[str, str]:
+        """Headers that log in now. Raises LoginNeeded, or Retry where tokens cannot be had."""
+        if not self.renews:
+            return self._fixed
+        token, now = self._token, self._clock.monotonic()
+        if token is not None and now < token.good_until - EARLY_S:
+            return token.headers
+        try:
+            await self._renew()
+        except Retry:
+            # Renewing early is a courtesy: the token in hand still works.
+            if token is not None and now < token.good_until:
+                return token.headers
+            raise
+        assert self._token is not None
+        return self._token.headers
+
+    async def refresh(self, refused: Mapping[str, str]) -> bool:
+        """The system refused these headers. False: there is nothing to renew."""
+        if not self.renews:
+            return False
+        # Two callers refused with the same old token: the second finds a newer one here.
+        if self._token is not None and self._token.headers is not refused:
+            return True
+        now = self._clock.monotonic()
+        if now < self._forced_until:
+            return False
+        self._token = None
+        await self._renew()
+        self._forced_until = now + _FORCED_EVERY_S
+        return True
+
+    async def aclose(self) -> None:
+        """Let a refresh under way finish: half of a rotation is a lost login."""
+        if self._renewing is not None:
+            await asyncio.wait([self._renewing])
+
+    async def _renew(self) -> None:
+        """Single flight. A caller that is cancelled does not cancel the refresh (H28)."""
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew_once())
+            self._renewing.add_done_callback(_seen)
+        await asyncio.shield(self._renewing)
+
+    async def _renew_once(self) -> None:
+        if self._refusal is not None and self._clock.monotonic() < self._refused_until:
+            raise LoginNeeded(
+                self._refusal.what, words=self._refusal.words, status=self._refusal.status
+            )
+        try:
+            answer = await self._new_token()
+        except LoginNeeded as refusal:
+            self._token = None
+            self._refusal = refusal
+            self._refused_until = self._clock.monotonic() + REFUSED_FOR_S
+            raise
+        self._refusal = None
+        access = str(answer["access_token"])
+        hide(access)
+        life = _seconds(answer.get("expires_in"))
+        # A token of two minutes is used for one; EARLY_S must not make it useless.
+        good_until = self._clock.monotonic() + max(life, EARLY_S * 1.5)
+        prefix = self._spec.prefix
+        if not prefix and self._spec.header == "authorization":
+            prefix = "Bearer "
+        self._token = _Token({self._spec.header: f"{prefix}{access}"}, good_until)
+
+    async def _new_token(self) -> Mapping[str, Any]:
+        if self._spec.kind == "client_credentials":
+            return await self._ask({"grant_type": "client_credentials"})
+        current, before = await self._refresh_tokens()
+        used = current
+        try:
+            answer = await self._ask(_grant(current))
+        except LoginNeeded:
+            if not before:
+                raise
+            # The new token may never have become valid: the one before gets one chance (S24).
+            used = before
+            answer = await self._ask(_grant(used))
+        given = answer.get("refresh_token")
+        newer = given if isinstance(given, str) and given else used
+        if newer != current:
+            hide(newer)
+            chain = {
+                "current": newer,
+                "before": used if used != newer else "",
+                "seed": _fingerprint(self._spec.refresh_token),
+            }
+            await self._store(STORED, dump_json(chain).decode())
+        return answer
+
+    async def _refresh_tokens(self) -> tuple[str, str]:
+        """The newest one and the one before. A token newly set by the operator beats both."""
+        stored = await self._load(STORED)
+        chain = load_json(stored.encode()) if stored else {}
+        if chain.get("seed") != _fingerprint(self._spec.refresh_token):
+            return self._spec.refresh_token, ""
+        hide(chain["current"], chain["before"])
+        return chain["current"], chain["before"]
+
+    async def _ask(self, grant: Mapping[str, str]) -> Mapping[str, Any]:
+        """Ask the token endpoint, a few times where it was not there. No secret in any error."""
+        began = self._clock.monotonic()
+        # Of a rotating token the second use may count as theft: one retry, not two.
+        tries = 2 if self._spec.rotates else _TRIES
+
+        def enough(state: tenacity.RetryCallState) -> bool:
+            spent = self._clock.monotonic() - began + state.upcoming_sleep
+            return state.attempt_number >= tries or spent > _TRIES_S
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_result(_was_not_there),
+            stop=enough,
+            wait=tenacity.wait_exponential(multiplier=0.5, max=2),
+            sleep=self._clock.sleep,
+            retry_error_callback=_last,
+        )
+        raw: Raw | Lost = await retrying(self._ask_once, grant)
+        return self._judge(raw)
+
+    async def _ask_once(self, grant: Mapping[str, str]) -> Raw | Lost:
+        assert self._wire is not None
+        fields = {
+            **grant,
+            "client_id": self._spec.client_id,
+            "client_secret": self._spec.client_secret,
+        }
+        if self._spec.sends == "json":
+            content, kind = dump_json(fields), "application/json"
+        else:
+            content, kind = urlencode(fields).encode(), "application/x-www-form-urlencoded"
+        return await self._wire.exchange(
+            "POST", self._spec.url, headers={"content-type": kind}, content=content
+        )
+
+    def _judge(self, raw: Raw | Lost) -> Mapping[str, Any]:
+        what = f"{self._system}: the token endpoint"
+        if isinstance(raw, Lost):
+            raise Retry(f"{what} could not be asked", words=raw.why)
+        if 200 <= raw.status < 300:
+            return self._read_token(raw)
+        raise self._refused(raw, what)
+
+    def _refused(self, raw: Raw, what: str) -> ConnectorError:
+        words = words_of(raw.content)
+        if raw.status in (408, 425, 429) or raw.status >= 500:
+            after_s = retry_after_s(raw.headers, self._clock.now())
+            if after_s is None:
+                return Retry(f"{what} answered {raw.status}", words=words, status=raw.status)
+            return RateLimited(
+                f"{what} answered {raw.status}", after_s=after_s, words=words, status=raw.status
+            )
+        return LoginNeeded(
+            f"{self._system} does not renew our login any more: authorize Truecount there"
+            f" again and put the new credential where {self.where} points",
+            words=words,
+            status=raw.status,
+        )
+
+    def _read_token(self, raw: Raw) -> Mapping[str, Any]:
+        try:
+            answer = load_json(raw.content)
+        except Malformed as error:
+            problem = str(error)
+        else:
+            if isinstance(answer, dict) and isinstance(answer.get("access_token"), str):
+                return answer
+            problem = words_of(raw.content) or "no access_token in its answer"
+        what = f"{self._system}: the token endpoint gave no token"
+        raise Retry(what, words=problem, status=raw.status)
+
+    def _check_url(self) -> None:
+        why = why_not_url(self._spec.url, private=self._spec.private)
+        if why is not None:
+            what = f"the token URL of {self._system} {why}"
+            raise ConfigError([Problem(file=f"systems.{self._system}", line=1, what=what)])
+
+
+def _fixed(spec: LoginSpec) -> Mapping[str, str]:
+    match spec.kind:
+        case "header":
+            return {spec.header: f"{spec.prefix}{spec.secret}"}
+        case "bearer":
+            return {"authorization": f"Bearer {spec.secret}"}
+        case "basic":
+            pair = base64.b64encode(f"{spec.user}:{spec.secret}".encode()).decode()
+            hide(pair)
+            return {"authorization": f"Basic {pair}"}
+    return {}
+
+
+def _grant(refresh_token: str) -> Mapping[str, str]:
+    return {"grant_type": "refresh_token", "refresh_token": refresh_token}
+
+
+def _fingerprint(token: str) -> str:
+    """Tells whether the operator has set another token, without keeping it twice."""
+    return hashlib.sha256(b"truecount:seed:" + token.encode()).hexdigest()
+
+
+def _was_not_there(raw: Raw | Lost) -> bool:
+    return not raw.hopeless if isinstance(raw, Lost) else raw.status in (500, 502, 503, 504)
+
+
+def _last(state: tenacity.RetryCallState) -> Raw | Lost:
+    assert state.outcome is not None
+    last: Raw | Lost = state.outcome.result()
+    return last
+
+
+def _seconds(value: Any) -> float:
+    """How long a token lives; vendors write it as a number or as text."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return _LIFE_DEFAULT_S
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Nobody may be left to hear of a failure; asyncio would print it with its values."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,75 @@
+"""All mappings in force, replaced as one or not at all (H34).
+
+A reload reads, checks, compiles and runs the samples of every file before the
+first of them takes effect; an operator who saves half a file changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as Names
+from pathlib import Path
+
+from core.errors import MappingError, Problem
+from core.mapping.mapping import Mapping, load_mapping
+from core.mapping.samples import run_samples
+
+
+class MappingBook:
+    """`folders` overrides the folder of single connectors: {"shopify": Path("my/shopify")}."""
+
+    def __init__(
+        self, folder: Path, connectors: Iterable[str], *, folders: Names[str, Path] | None = None
+    ) -> None:
+        self._folders = {
+            name: (folders or {}).get(name, folder / name) for name in sorted(set(connectors))
+        }
+        self._by_name: dict[tuple[str, str], Mapping] = {}
+
+    @classmethod
+    def load(
+        cls, folder: Path, connectors: Iterable[str], *, folders: Names[str, Path] | None = None
+    ) -> MappingBook:
+        """The book of a starting daemon; MappingError with all problems of all files."""
+        book = cls(folder, connectors, folders=folders)
+        problems = book.reload()
+        if problems:
+            raise MappingError(problems)
+        return book
+
+    def reload(self) -> list[Problem]:
+        """Swap in what the files say now; on any problem keep the old and return them."""
+        loaded: dict[tuple[str, str], Mapping] = {}
+        problems: list[Problem] = []
+        for connector, folder in self._folders.items():
+            for path in sorted(folder.glob("*.yaml")):
+                if path.name.endswith(".test.yaml"):
+                    continue
+                file = f"{folder.as_posix()}/{path.name}"
+                try:
+                    mapping = load_mapping(path, file, inside=folder)
+                except MappingError as error:
+                    problems += error.problems
+                    continue
+                problems += run_samples(path, file, mapping)
+                loaded[connector, path.stem] = mapping
+        if not problems:
+            self._by_name = loaded
+        return problems
+
+    def incoming(self, connector: str, resource: str) -> Mapping | None:
+        """What understands a resource of this connector; the file has the resource's name."""
+        found = self._by_name.get((connector, resource))
+        return found if found is not None and found.direction == "incoming" else None
+
+    def outgoing(self, connector: str, kind: str) -> Mapping | None:
+        found = self._by_name.get((connector, kind))
+        return found if found is not None and found.direction == "outgoing" else None
+
+    def version(self, connector: str, name: str) -> str:
+        """What a row remembers: "shopify.order v3 1f2e3d4c", or "" where there is none."""
+        found = self._by_name.get((connector, name))
+        return f"{found.name} v{found.version} {found.hash[:8]}" if found is not None else ""
+
+    def __iter__(self) -> Iterator[Mapping]:
+        return iter(self._by_name.values())

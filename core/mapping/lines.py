@@ -1,0 +1,237 @@
+"""One line of a mapping: `path | step "text" | step`, a constant, or a skip_when.
+
+Everything wrong is reported with its line; nothing is thrown until the whole
+file has been read, so an operator sees all problems at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from core.errors import Problem
+from core.mapping.catalog import Step
+from core.mapping.paths import Parsed, PathError, parse_path
+from core.strict import Node, nearest
+
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
+_CONDITION = re.compile(r"(?P<path>.+?) is (?P<negated>not )?(?P<value>\".*\"|\S+)")
+_OPEN, _CLOSE = "[{(", "]})"
+
+
+@dataclass(slots=True)
+class Report:
+    """The problems of one file, in the order they are found."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, node: Node, what: str, fix: str = "") -> None:
+        self.problems.append(node.problem(what, fix))
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A step as a line uses it. `path` where the argument is a path (a currency)."""
+
+    name: str
+    step: Step
+    argument: Any = None
+    path: Parsed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The right side: exactly one of a path and a constant, then steps."""
+
+    node: Node
+    path_text: str = ""
+    path: Parsed | None = None
+    constant: Any = None
+    steps: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`word` None asks for emptiness."""
+
+    node: Node
+    path_text: str
+    path: Parsed | None
+    negated: bool
+    word: str | None
+
+
+def split_pipes(text: str) -> list[str]:
+    """Cut at single | outside quotes and brackets; `||` belongs to the path."""
+    parts, start, depth, quote, at = [], 0, 0, "", 0
+    while at < len(text):
+        sign = text[at]
+        if quote:
+            if sign == "\\":
+                at += 1
+            elif sign == quote:
+                quote = ""
+        elif sign in "\"'`":
+            quote = sign
+        elif sign in _OPEN:
+            depth += 1
+        elif sign in _CLOSE:
+            depth -= 1
+        elif sign == "|" and depth <= 0:
+            if text[at : at + 2] == "||":
+                at += 1
+            else:
+                parts.append(text[start:at].strip())
+                start = at + 1
+        at += 1
+    return [*parts, text[start:].strip()]
+
+
+def parse_line(
+    node: Node, steps: Mapping[str, Step], report: Report, *, paths: bool
+) -> Line | None:
+    """`paths` False: the left part names fields of ours and is not read as JMESPath."""
+    if node.kind != "scalar" or node.scalar is None:
+        report.add(node, "needs a path or a constant here", "For example: items[0].name | trim")
+        return None
+    if not isinstance(node.scalar, str):  # a plain number or true/false is itself
+        return Line(node, constant=node.scalar)
+    head, *tail = split_pipes(node.text)
+    uses = tuple(use for text in tail if (use := _use(text, node, steps, report)) is not None)
+    if len(uses) != len(tail):
+        return None
+    if head.startswith("="):
+        return Line(node, constant=_unquote(head[1:].strip()), steps=uses)
+    if not paths and head:
+        return Line(node, path_text=head, steps=uses)
+    path = read_path(head, node, report)
+    return None if path is None else Line(node, path_text=head, path=path, steps=uses)
+
+
+def read_path(text: str, node: Node, report: Report) -> Parsed | None:
+    if not text:
+        report.add(node, "has no path", "A constant begins with =, for example: = main")
+        return None
+    try:
+        return parse_path(text)
+    except PathError as error:
+        report.add(node, f"the path {text} {error}")
+        return None
+
+
+def _unquote(text: str) -> str:
+    quoted = _WORD.fullmatch(text)
+    if quoted and quoted.group(1) is not None:
+        return re.sub(r"\\(.)", r"\1", quoted.group(1))
+    return text
+
+
+def _use(text: str, node: Node, steps: Mapping[str, Step], report: Report) -> Use | None:
+    name, _, rest = text.partition(" ")
+    rest = rest.strip()
+    step = steps.get(name)
+    if step is None:
+        known = nearest(name, steps) or f"Steps are: {' '.join(sorted(steps))}"
+        report.add(node, f'"{name}" is not a step' if name else "a step is missing after |", known)
+        return None
+    if step.arg == "none" and rest:
+        report.add(node, f"{name} takes nothing after it, not {rest}")
+        return None
+    if step.arg_needed and not rest:
+        report.add(node, f"{name} needs {_NEEDS[step.arg]} after it", f"For example: {_SHOW[name]}")
+        return None
+    try:
+        return _argument(name, step, rest) if rest else Use(name, step)
+    except PathError as error:
+        report.add(node, f"{name}: the path {rest} {error}")
+    except ValueError as error:
+        report.add(node, f"{name}: {error}")
+    return None
+
+
+_NEEDS = {"text": "a text in double quotes", "value": "a value", "table": "a table of choices"}
+_SHOW = {
+    "join": 'join ", "',
+    "contains": 'contains "COD"',
+    "default": 'default "EUR"',
+    "choose": "choose payment",
+}
+
+
+def _argument(name: str, step: Step, rest: str) -> Use:
+    quoted = _WORD.fullmatch(rest)
+    is_text = quoted is not None and quoted.group(1) is not None
+    word = _unquote(rest)
+    if step.arg == "currency":
+        return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
+    if step.arg == "table":
+        return Use(name, step, word)
+    if step.arg == "value" and not is_text:
+        return Use(name, step, _plain_value(rest))
+    if not is_text:
+        raise ValueError(f'{rest} must stand in double quotes: "{rest}"')
+    if step.arg == "zone":
+        return Use(name, step, zone(word))
+    if step.arg == "unit":
+        if word not in ("s", "ms"):
+            raise ValueError('knows "s" and "ms"')
+        return Use(name, step, 1000 if word == "ms" else 1)
+    return Use(name, step, word)
+
+
+def zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f'"{name}" is not a time zone like "Asia/Kolkata"') from None
+
+
+def _plain_value(text: str) -> str | int | bool:
+    if text in ("true", "false"):
+        return text == "true"
+    if re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text):
+        return int(text)
+    raise ValueError(f'{text} must be a whole number, true, false or "a text"')
+
+
+def parse_conditions(
+    node: Node | None, report: Report, *, paths: bool = True
+) -> tuple[Condition, ...]:
+    """One condition, or a list of them of which any is enough."""
+    if node is None:
+        return ()
+    members = list(node) if node.kind == "list" else [node]
+    parsed = (_condition(member, report, paths=paths) for member in members)
+    return tuple(each for each in parsed if each is not None)
+
+
+def _condition(node: Node, report: Report, *, paths: bool) -> Condition | None:
+    match = _CONDITION.fullmatch(node.text.strip()) if node.kind == "scalar" else None
+    if match is None:
+        report.add(
+            node,
+            "skip_when is not understood",
+            "Write: PATH is VALUE, PATH is not VALUE, PATH is empty, or PATH is present",
+        )
+        return None
+    text, value = match["path"].strip(), match["value"]
+    path = read_path(text, node, report) if paths else None
+    if path is None and paths:
+        return None
+    negated = bool(match["negated"])
+    if value in ("empty", "present"):
+        return Condition(node, text, path, negated != (value == "present"), None)
+    return Condition(node, text, path, negated, _unquote(value))
+
+
+def entries(node: Node | None, what: str, report: Report) -> Iterator[tuple[Node, Node]]:
+    """The pairs of a map; anything else is one problem."""
+    if node is None:
+        return
+    if node.kind != "map":
+        report.add(node, f"{what} must be lines of the form left: right")
+        return
+    yield from node.items()

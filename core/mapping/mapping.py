@@ -1,0 +1,215 @@
+"""A loaded mapping file: theirs to ours, or ours to theirs, and why not.
+
+`record` and `body` either return what the file says or raise a Hold that tells
+an operator which field, which path, which value and which line. A buyer's value
+is never in it (G20).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError, Hold, InvariantBroken, MappingError, Problem
+from core.mapping.build import Builder, Marks, Spot
+from core.mapping.incoming import Reading
+from core.mapping.lines import Line, Report
+from core.mapping.outgoing import Outgoing
+from core.mapping.shape import is_buyers
+from core.mapping.steps import Ignored, StepError
+from core.model import COMMANDS, RECORDS
+from core.strict import Json, Node, decode_yaml, nearest, read_file
+
+_SHOWN_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One file in force. `kind` is the record it becomes or the command it sends."""
+
+    name: str
+    version: int
+    hash: str
+    file: str
+    direction: str  # incoming | outgoing
+    kind: str
+    lines: tuple[tuple[str, Line], ...]
+    _run: Callable[..., Any]
+    _marks: Marks
+    _tables: dict[str, Node]
+
+    def record(self, item: Json, *, external_id: str = "", revision: str = "") -> Any:
+        """Our record, None where the file says to skip it, or Hold.
+
+        `external_id` and `revision` fill `key` and `revision` where the file maps
+        none: what the connector's Item already says.
+        """
+        if self.direction != "incoming":
+            raise InvariantBroken(f"{self.name} is outgoing")
+        try:
+            return self._run(item, external_id, revision)
+        except Ignored:
+            return None
+        except StepError as error:
+            raise self._hold(error, item) from None
+
+    def body(self, record: Any) -> Json:
+        """Their document for one of our commands, or Hold. None where choices say ignore."""
+        if self.direction != "outgoing":
+            raise InvariantBroken(f"{self.name} is incoming")
+        try:
+            return self._run(record)
+        except Ignored:
+            return None
+        except StepError as error:
+            raise self._hold(error, None) from None
+
+    def _hold(self, error: StepError, item: Json) -> Hold:
+        found = self._marks.find(error.__traceback__)
+        spot = found.spot
+        our = spot.our or "the document"
+        theirs = spot.path
+        buyers = is_buyers(our) or is_buyers(theirs) or "email" in theirs.lower()
+        shown = "" if error.code == "missing" else f" {_shown(error.value, buyers=buyers)}"
+        place = theirs if found.entry is None else f"{theirs}, entry {found.entry + 1}"
+        reason = f"{our}{shown} {error.what}" + (f" ({place})" if theirs else "")
+        if error.code == "missing" and theirs and isinstance(item, dict) and found.entry is None:
+            reason += _near_path(theirs, item)
+        cause = f"mapping:{self.name}:{our}:{error.code}"
+        if error.table is not None:
+            word = "a buyer's word" if buyers else _word_of(error.value)
+            cause = f"mapping:{self.name}:{error.code}:{word}"
+        return Hold(reason, cause=cause, next_step=self._next_step(error, spot))
+
+    def _next_step(self, error: StepError, spot: Spot) -> str:
+        if error.table is not None:
+            name = error.table.name
+            line = self._tables[name].line
+            words = ", ".join(error.table.allowed)
+            words = f" (right side: {words}, or ignore)" if words else ""
+            where = f"choices.{name} in {self.file}:{line}"
+            return f"Add a line for this word to {where}{words}, then reload."
+        return (
+            f"Correct the value in the system it comes from, or edit {self.file}:{spot.line}"
+            " and reload; the record then continues by itself."
+        )
+
+
+def _shown(value: Any, *, buyers: bool) -> str:
+    if buyers:
+        return "(not shown)"
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "(an object)"
+    if isinstance(value, list | tuple):
+        return f"(a list of {len(value)})"
+    if isinstance(value, str):
+        text = value if len(value) <= _SHOWN_MAX else f"{value[:_SHOWN_MAX]}…"
+        return json.dumps(text, ensure_ascii=not text.isprintable())
+    text = str(value).lower() if isinstance(value, bool) else _digits(value)
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+
+
+def _digits(value: Any) -> str:
+    huge = isinstance(value, int) and value.bit_length() > 256
+    return "(a huge number)" if huge else str(value)
+
+
+def _word_of(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else _digits(value)
+    return text[:_SHOWN_MAX]
+
+
+def _near_path(path: str, item: dict[str, Any]) -> str:
+    """The misspelt key: walk the path as far as the document goes."""
+    here: Any = item
+    for word in path.split("."):
+        if not isinstance(here, dict):
+            return ""
+        if word not in here:
+            hint = nearest(word, here)
+            return f". {hint}" if hint else ""
+        here = here[word]
+    return ""
+
+
+def load_mapping(path: Path, file: str, *, inside: Path | None = None) -> Mapping:
+    """Read, check, compile. MappingError names every problem of the file at once."""
+    report = Report()
+    try:
+        data = read_file(path, file, inside=inside)
+        root = decode_yaml(data, file)
+    except ConfigError as error:
+        raise MappingError(error.problems) from None
+    mapping = _load(root, f"{path.parent.name}.{path.stem}", hashlib.sha256(data), report)
+    if mapping is None or report.problems:
+        raise MappingError(sorted(report.problems, key=_by_line))
+    return mapping
+
+
+def _by_line(problem: Problem) -> int:
+    return problem.line
+
+
+def _load(root: Node, name: str, digest: Any, report: Report) -> Mapping | None:
+    if root.kind != "map":
+        report.add(root, "a mapping is lines of the form left: right")
+        return None
+    version = _head(root, name, report)
+    becomes, sends = root.get("becomes"), root.get("sends")
+    if (becomes is None) == (sends is None):
+        report.add(root, "a mapping has either becomes (theirs to ours) or sends (ours to theirs)")
+        return None
+    word, known = (becomes, RECORDS) if becomes is not None else (sends, COMMANDS)
+    assert word is not None
+    if word.text not in known:
+        hint = nearest(word.text, known) or f"Known are: {', '.join(known)}"
+        what = "record" if becomes is not None else "command"
+        report.add(word, f"{word.text} is not a {what} of ours", hint)
+        return None
+    marks = Marks(root.file)
+    run: Callable[..., Any] | None = None
+    if becomes is not None:
+        reading = Reading(root, RECORDS[word.text], report)
+        plan = reading.plan()
+        lines = reading.lines
+        if not report.problems:
+            run = Builder(reading, marks).build(plan)
+    else:
+        outgoing = Outgoing(root, COMMANDS[word.text], report, marks)
+        run, lines = outgoing.build(), outgoing.lines
+    if run is None:
+        return None
+    choices = root.get("choices")
+    return Mapping(
+        name=name,
+        version=version,
+        hash=digest.hexdigest(),
+        file=root.file,
+        direction="incoming" if becomes is not None else "outgoing",
+        kind=word.text,
+        lines=tuple(lines),
+        _run=run,
+        _marks=marks,
+        _tables={key.text: value for key, value in choices.items()} if choices else {},
+    )
+
+
+def _head(root: Node, name: str, report: Report) -> int:
+    named, version = root.get("mapping"), root.get("version")
+    if named is None:
+        report.add(root, "the first line is missing", f"mapping: {name}")
+    elif named.text != name:
+        report.add(named, f"mapping is {named.text}, the file is {name}", f"mapping: {name}")
+    if version is None:
+        report.add(root, "version is missing", "version: 1, and one more with every change")
+    elif not (type(version.scalar) is int and version.scalar > 0):
+        report.add(version, "version must be a whole number from 1")
+    else:
+        return version.scalar
+    return 0

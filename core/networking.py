@@ -1,0 +1,86 @@
+"""From what the operator configured to the network the decisions see."""
+
+from __future__ import annotations
+
+from core.config import Config
+from core.config_types import System
+from core.errors import ConfigError, Problem
+from core.ledger import Source
+from core.network import Accepts, Location, Network, StockWrite
+
+
+def network_of(config: Config) -> Network:
+    """The seller's network. Raises ConfigError where a location cannot be shipped from."""
+    owns = config.ownership
+    systems = config.systems
+    channels = tuple(name for name, s in systems.items() if "channel" in s.manifest.roles)
+    return Network(
+        company=config.company.name,
+        zone=config.company.timezone,
+        currency=config.company.currency,
+        locations={name: _location(config, name) for name in config.routing},
+        channels=channels,
+        ledgers=tuple(name for name, s in systems.items() if "erp" in s.manifest.roles),
+        sources={name: _source(s) for name, s in systems.items() if _meaning(s) is not None},
+        accepts={
+            (name, kind): Accepts(
+                safe_by=spec.safe_by,
+                lookup_after_s=spec.lookup_after_s,
+                urgent=spec.urgency == "high",
+            )
+            for name, s in systems.items()
+            for kind, spec in s.manifest.accepts.items()
+        },
+        stock_writes={
+            name: StockWrite(
+                write=s.manifest.stock_write.write,
+                field=s.manifest.stock_write.field,
+                batch=s.manifest.stock_write.batch,
+                settle_s=s.manifest.stock_write.settle_s,
+            )
+            for name, s in systems.items()
+            if s.manifest.stock_write is not None
+        },
+        ignored_places={name: s.ignore_places for name, s in systems.items()},
+        order_owner={name: owns.owner("order", name) for name in channels},
+        price_owner=owns.owner("list_price"),
+        rounding_limit_minor=config.rounding_limit_minor,
+    )
+
+
+def _location(config: Config, name: str) -> Location:
+    location = config.locations[name]
+    ships = config.ownership.owner("shipment", name) or config.ownership.owner("on_hand", name)
+    if ships not in location.at:
+        raise ConfigError(
+            [
+                Problem(
+                    file=config.file,
+                    line=location.line,
+                    what=f"location {name!r} does not say what {ships} calls it",
+                    fix=f"Add `{ships}: THEIR-WORD` under `at:` of {name}.",
+                )
+            ]
+        )
+    return Location(
+        name=name,
+        at=location.at,
+        serves=location.serves,
+        safety_stock=location.safety_stock,
+        stock_owner=config.ownership.owner("on_hand", name),
+        ships=ships,
+    )
+
+
+def _meaning(system: System) -> object:
+    return system.stock_source or system.manifest.stock_source
+
+
+def _source(system: System) -> Source:
+    spec = system.stock_source or system.manifest.stock_source
+    assert spec is not None
+    return Source(
+        basis="available" if spec.basis == "available" else "on_hand",
+        ordered_by=spec.ordered_by,  # type: ignore[arg-type]  # the manifest's closed list
+        settle_s=spec.settle_s,
+    )

@@ -1,0 +1,131 @@
+"""Sends the morning mail once per company and day, from a child process.
+
+The scheduler only wakes it; the `reports` table says whether the day is due
+(H39). Reconciling is CPU-heavy, and a busy thread cut intake to a tenth, so it
+runs beside the daemon. A mail that did not go is tried again and stays visible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
+
+import orjson
+import structlog
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from core.app import App
+from core.clock import day_of, stamp, unstamp
+from core.store.schema import reports
+
+#: A failed mail is tried again after so long.
+AGAIN_S = 600.0
+CHILD_S = 900.0
+
+
+class Reporter:
+    """`send_if_due` may be called as often as one likes."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._running = False
+
+    def due(self) -> date | None:
+        """The day whose mail should have gone by now and has not."""
+        settings = self._app.config.report
+        if settings is None:
+            return None
+        zone = self._app.config.company.timezone
+        now = self._app.clock.now()
+        today = day_of(now, zone)
+        at = datetime.combine(today, time_of_day.fromisoformat(settings.at), tzinfo=zone)
+        if now < at + timedelta(seconds=settings.settle_s):
+            return None
+        day = today - timedelta(days=1)
+        row = self._row(day)
+        if row is not None and (row.state == "sent" or not self._may_try_again(row.made_at)):
+            return None
+        return day
+
+    def _row(self, day: date):  # type: ignore[no-untyped-def]  # a SQLAlchemy row or None
+        with self._app.store.read() as connection:
+            return connection.execute(
+                select(reports).where(
+                    reports.c.company == self._app.network.company,
+                    reports.c.day == day.isoformat(),
+                )
+            ).one_or_none()
+
+    def _may_try_again(self, made_at: str | None) -> bool:
+        if made_at is None:
+            return True
+        return (self._app.clock.now() - unstamp(made_at)).total_seconds() >= AGAIN_S
+
+    async def send_if_due(self) -> None:
+        day = self.due()
+        if day is None or self._running:
+            return
+        self._running = True
+        try:
+            await self._remember(day, state="sending", words="")
+            code, output = await self._child(day)
+            if code == 0:
+                sent = orjson.loads(output)
+                await self._remember(
+                    day, state="sent", words=sent["words"], mail=sent["message_id"]
+                )
+            else:
+                await self._remember(day, state="failed", words=output.decode()[-300:])
+                structlog.get_logger().error("report.not_sent", day=day.isoformat())
+        finally:
+            self._running = False
+
+    async def _child(self, day: date) -> tuple[int, bytes]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "core.cli",
+            "report",
+            "--config",
+            self._app.config.file,
+            "--date",
+            day.isoformat(),
+            "--send",
+            "--json",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(CHILD_S):
+                out, err = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            return 1, b"the report took too long"
+        return process.returncode or 0, out if process.returncode == 0 else err
+
+    async def _remember(self, day: date, *, state: str, words: str, mail: str = "") -> None:
+        at = stamp(self._app.clock.now())
+        values = {"state": state, "words": words, "made_at": at}
+        if state == "sent":
+            values |= {"sent_at": at, "message_id": mail}
+
+        def unit(connection: Connection) -> None:
+            connection.execute(
+                insert(reports)
+                .values(
+                    company=self._app.network.company,
+                    day=day.isoformat(),
+                    attempts=1,
+                    **values,
+                )
+                .on_conflict_do_update(
+                    index_elements=["company", "day"],
+                    set_={**values, "attempts": reports.c.attempts + int(state == "sending")},
+                )
+            )
+
+        await self._app.store.write(unit, single=True)

@@ -1,0 +1,467 @@
+"""What operators ask, answered from committed state: status, why, trace, holds, dead.
+
+Every function takes a read-only connection and returns plain JSON-able data; the
+command line, the status page and the report only lay it out. No buyer appears
+here: orders go by their numbers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, case, func, or_, select
+
+from core import ledger, publish, stock
+from core.clock import stamp, unstamp
+from core.network import Network
+from core.seal import Seal
+from core.steps import STOPS
+from core.store import schema as s
+from core.work import Work
+
+View = dict[str, Any]
+#: Rows a face shows at most; it says how many more there are.
+ROWS_MAX = 200
+
+
+# ------------------------------------------------------------------ status
+
+
+def status(connection: Connection, network: Network, now: datetime) -> View:
+    """Is everything alive, and what needs a person: the 08:00 question."""
+    day = now.date().isoformat()
+    return {
+        "at": stamp(now),
+        "company": network.company,
+        "needs_you": needs_you(connection),
+        "orders": _counts(connection, s.orders.c.state),
+        "inbox": _counts(connection, s.inbox.c.state),
+        "outbox": _by_system(connection),
+        "sweeps": _sweeps(connection, now),
+        "channels": _channels(connection, network),
+        "oversold": oversold(connection, network, now),
+        "today": _today(connection, day),
+        "health": _health(connection),
+    }
+
+
+def _counts(connection: Connection, column: Any) -> View:
+    rows = connection.execute(select(column, func.count()).group_by(column))
+    return {str(word): int(count) for word, count in rows}
+
+
+def needs_you(connection: Connection) -> list[View]:
+    """Open exceptions, one per cause, oldest first."""
+    rows = connection.execute(
+        select(
+            s.holds,
+            func.count(s.hold_members.c.ref).label("members"),
+            func.min(s.hold_members.c.since).label("oldest"),
+        )
+        .join(s.hold_members, s.hold_members.c.hold_id == s.holds.c.id)
+        .where(s.holds.c.closed_at.is_(None), s.hold_members.c.closed_at.is_(None))
+        .group_by(s.holds.c.id)
+        .order_by(s.holds.c.opened_at)
+    )
+    return [
+        {
+            "id": row.id,
+            "system": row.system,
+            "cause": row.cause,
+            "reason": row.reason,
+            "next_step": row.next_step,
+            "members": row.members,
+            "since": row.oldest,
+        }
+        for row in rows
+    ]
+
+
+def _by_system(connection: Connection) -> list[View]:
+    live = s.outbox.c.state != "done"
+    rows = connection.execute(
+        select(
+            s.outbox.c.system,
+            s.outbox.c.state,
+            func.count().label("commands"),
+            func.min(case((live, s.outbox.c.queued_at))).label("oldest"),
+        )
+        .group_by(s.outbox.c.system, s.outbox.c.state)
+        .order_by(s.outbox.c.system)
+    )
+    return [
+        {"system": r.system, "state": r.state, "commands": r.commands, "oldest": r.oldest}
+        for r in rows
+    ]
+
+
+def _sweeps(connection: Connection, now: datetime) -> list[View]:
+    rows = connection.execute(select(s.cursors).order_by(s.cursors.c.system, s.cursors.c.resource))
+    return [
+        {
+            "system": row.system,
+            "resource": row.resource,
+            "complete_at": row.complete_at,
+            "age_s": (now - unstamp(row.complete_at)).total_seconds() if row.complete_at else None,
+            "rows": row.rows,
+            "failures": row.failures,
+            "words": row.words,
+        }
+        for row in rows
+    ]
+
+
+def _channels(connection: Connection, network: Network) -> list[View]:
+    last = connection.execute(select(func.coalesce(func.max(s.feed.c.seq), 0))).scalar_one()
+    found = []
+    for channel in network.channels:
+        seq = connection.execute(
+            select(s.publish_cursors.c.seq).where(s.publish_cursors.c.system == channel)
+        ).scalar_one_or_none()
+        behind = connection.execute(
+            select(func.count()).select_from(s.feed).where(s.feed.c.seq > (seq or 0))
+        ).scalar_one()
+        told = connection.execute(
+            select(func.max(s.published.c.acked_at)).where(s.published.c.system == channel)
+        ).scalar_one()
+        found.append({"channel": channel, "skus_waiting": behind, "last_told": told, "feed": last})
+    return found
+
+
+def _today(connection: Connection, day: str) -> View:
+    rows = connection.execute(select(s.counters).where(s.counters.c.day == day))
+    return {f"{r.name} {r.label}".strip(): r.value for r in rows}
+
+
+def _health(connection: Connection) -> list[View]:
+    rows = connection.execute(select(s.health).where(s.health.c.kind != "budget"))
+    return [{"system": r.system, "kind": r.kind, "state": r.state, "at": r.at} for r in rows]
+
+
+def oversold(connection: Connection, network: Network, now: datetime) -> list[View]:
+    """SKUs promised beyond the owner's number, and the orders in danger (H18)."""
+    held = connection.execute(
+        select(s.claims.c.sku, s.claims.c.location, func.sum(s.claims.c.units).label("units"))
+        .where(s.claims.c.state.in_(stock.LIVE))
+        .group_by(s.claims.c.sku, s.claims.c.location)
+    ).all()
+    work = reading_work(connection, network, now)
+    found = []
+    for row in held:
+        terms = stock.terms_of(work, row.sku, row.location)
+        if terms.oversold:
+            found.append({"sku": row.sku, "location": row.location, "units": terms.oversold})
+    return found
+
+
+def reading_work(connection: Connection, network: Network, now: datetime) -> Work:
+    """A Work for asking only; its connection is read-only, so it cannot be misused."""
+    return Work.begin(connection, network, Seal(b"\0" * 32), now)
+
+
+# ------------------------------------------------------------------ why
+
+
+def why(connection: Connection, network: Network, now: datetime, sku: str) -> View | None:
+    """Every term of a SKU's number, who holds its units, and what each channel was told."""
+    known = connection.execute(select(s.items).where(s.items.c.sku == sku)).one_or_none()
+    listed = connection.execute(
+        select(func.count()).select_from(s.listings).where(s.listings.c.sku == sku)
+    ).scalar_one()
+    if known is None and not listed:
+        return None
+    work = reading_work(connection, network, now)
+    return {
+        "sku": sku,
+        "at": stamp(now),
+        "locations": [_why_location(work, sku, name) for name in network.locations],
+        "channels": [
+            listing for channel in network.channels for listing in _why_channel(work, sku, channel)
+        ],
+        "copies": _copies(connection, sku),
+        "told": told(connection, sku),
+    }
+
+
+def _why_location(work: Work, sku: str, location: str) -> View:
+    terms = stock.terms_of(work, sku, location)
+    place = work.network.locations[location]
+    row = work.connection.execute(
+        select(s.stock).where(s.stock.c.sku == sku, s.stock.c.location == location)
+    ).one_or_none()
+    source = work.network.source_of(location)
+    reading = stock.reading_in_force(work, sku, location)
+    claims = []
+    for claim in stock.live_claims(work, sku, location):
+        evidence = ledger.excluded_by(stock.as_claim(claim), reading, source) if reading else ""
+        claims.append(_claim(work.connection, claim, evidence))
+    return {
+        "location": location,
+        "owner": place.stock_owner,
+        "basis": source.basis,
+        "supply": terms.supply,
+        "read_at": row.read_at if row else None,
+        "counter": row.counter if row else None,
+        "claimed": terms.claimed,
+        "excluded": terms.excluded,
+        "safety_stock": terms.safety_stock,
+        "sellable": terms.sellable,
+        "oversold": terms.oversold,
+        "claims": claims,
+    }
+
+
+def _claim(connection: Connection, claim: Row[Any], evidence: str) -> View:
+    order = connection.execute(
+        select(s.orders.c.system, s.orders.c.number).where(s.orders.c.id == claim.order_id)
+    ).one()
+    return {
+        "order": f"{order.system}:{order.number}",
+        "units": claim.units,
+        "state": claim.state,
+        "since": claim.opened_at,
+        "excluded_by": evidence,
+    }
+
+
+def _why_channel(work: Work, sku: str, channel: str) -> list[View]:
+    rows = work.connection.execute(
+        select(s.listings, s.published.c.quantity, s.published.c.acked_at, s.published.c.words)
+        .outerjoin(
+            s.published,
+            (s.published.c.system == s.listings.c.system)
+            & (s.published.c.listing == s.listings.c.listing)
+            & (s.published.c.place == s.listings.c.place),
+        )
+        .where(s.listings.c.system == channel, s.listings.c.sku == sku)
+    ).all()
+    return [
+        {
+            "channel": channel,
+            "listing": row.listing,
+            "place": row.place,
+            "available_to_sell": publish.quantity_of(work, channel, sku, row.place),
+            "acknowledged": row.quantity,
+            "acknowledged_at": row.acked_at,
+            "channel_shows": row.shown,
+            "channel_read_at": row.shown_at,
+            "trouble": row.words or "",
+        }
+        for row in rows
+    ]
+
+
+def _copies(connection: Connection, sku: str) -> list[View]:
+    rows = connection.execute(select(s.copies).where(s.copies.c.key == sku))
+    return [
+        {
+            "system": r.system,
+            "number": r.number,
+            "place": r.place,
+            "value": r.value,
+            "at": r.read_at,
+        }
+        for r in rows
+    ]
+
+
+def told(connection: Connection, sku: str, limit: int = 10) -> list[View]:
+    """The last calls that told a channel this SKU's number, newest first."""
+    rows = connection.execute(
+        select(s.told)
+        .where(s.told.c.offers.contains(orjson.dumps(sku).decode(), autoescape=True))
+        .order_by(s.told.c.id.desc())
+        .limit(limit)
+    )
+    found = []
+    for row in rows:
+        for offer in orjson.loads(row.offers):
+            if offer["sku"] == sku:
+                found.append(
+                    {
+                        "channel": row.system,
+                        "at": row.began_at,
+                        "answered_at": row.ended_at,
+                        "quantity": offer["quantity"],
+                        "outcome": offer.get("outcome") or row.result or "in flight",
+                        "place": offer["place"],
+                    }
+                )
+    return found
+
+
+# ------------------------------------------------------------------ trace
+
+
+def find_order(connection: Connection, name: str) -> list[Row[Any]]:
+    """Orders by SYSTEM:ORDER (id or number) or by either alone."""
+    system, _, key = name.rpartition(":") if not name.startswith("gid:") else ("", "", name)
+    where = or_(s.orders.c.external_id == key, s.orders.c.number == key)
+    if not key.startswith("#"):
+        where = or_(where, s.orders.c.number == f"#{key}")
+    rows = connection.execute(select(s.orders).where(where)).all()
+    if not rows and system:
+        rows = connection.execute(select(s.orders).where(s.orders.c.external_id == name)).all()
+    return [row for row in rows if not system or row.system == system or row.external_id == name]
+
+
+def trace(connection: Connection, order: Row[Any]) -> View:
+    """One order's walk through the eight stops, with times."""
+    return {
+        "order": f"{order.system}:{order.number}",
+        "id": order.external_id,
+        "state": order.state,
+        "payment": order.payment,
+        "total": {"minor": order.total_minor, "currency": order.currency},
+        "location": order.location,
+        "lines": [
+            {
+                k: getattr(line, k)
+                for k in ("sku", "ordered", "claimed", "short", "consumed", "cancelled")
+            }
+            for line in connection.execute(
+                select(s.lines).where(s.lines.c.order_id == order.id).order_by(s.lines.c.id)
+            )
+        ],
+        "walk": _walk(connection, order),
+        "holds": _holds_of(connection, "order", str(order.id)),
+    }
+
+
+def _walk(connection: Connection, order: Row[Any]) -> list[View]:
+    walk = [*_arrivals(connection, order)]
+    rows = connection.execute(
+        select(s.steps).where(s.steps.c.order_id == order.id).order_by(s.steps.c.seq)
+    )
+    for row in rows:
+        data = orjson.loads(row.data)
+        walk.append(
+            {
+                "at": row.at,
+                "stop": row.stop,
+                "stop_name": STOPS[row.stop],
+                "what": row.name,
+                "system": row.system,
+                "sku": row.sku,
+                **data,
+            }
+        )
+    walk += _offers(connection, order)
+    return sorted(walk, key=lambda step: (step["at"], step["stop"]))
+
+
+def _arrivals(connection: Connection, order: Row[Any]) -> list[View]:
+    rows = connection.execute(
+        select(s.inbox)
+        .where(s.inbox.c.system == order.system, s.inbox.c.external_id == order.external_id)
+        .order_by(s.inbox.c.seq)
+    )
+    return [
+        {
+            "at": row.received_at,
+            "stop": 2,
+            "stop_name": STOPS[2],
+            "what": "record.kept",
+            "system": row.system,
+            "via": row.via,
+            "state": row.state,
+            "pushes": row.pushes,
+            "polls": row.polls,
+        }
+        for row in rows
+    ]
+
+
+def _offers(connection: Connection, order: Row[Any]) -> list[View]:
+    """What channels were told of this order's SKUs from its capture until it was closed."""
+    skus = connection.execute(
+        select(s.lines.c.sku).where(s.lines.c.order_id == order.id).distinct()
+    ).scalars()
+    rows = connection.execute(
+        select(s.steps)
+        .where(
+            s.steps.c.sku.in_(list(skus)),
+            s.steps.c.stop == 6,
+            s.steps.c.at >= order.captured_at,
+        )
+        .order_by(s.steps.c.seq)
+        .limit(ROWS_MAX)
+    )
+    return [
+        {
+            "at": row.at,
+            "stop": 6,
+            "stop_name": STOPS[6],
+            "what": row.name,
+            "system": row.system,
+            "sku": row.sku,
+            **orjson.loads(row.data),
+        }
+        for row in rows
+    ]
+
+
+def _holds_of(connection: Connection, member: str, ref: str) -> list[View]:
+    rows = connection.execute(
+        select(s.holds, s.hold_members.c.closed_at.label("gone_at"))
+        .join(s.hold_members, s.hold_members.c.hold_id == s.holds.c.id)
+        .where(s.hold_members.c.member == member, s.hold_members.c.ref == ref)
+    )
+    return [
+        {"cause": r.cause, "reason": r.reason, "next_step": r.next_step, "closed_at": r.gone_at}
+        for r in rows
+    ]
+
+
+# ------------------------------------------------------------------ holds, dead
+
+
+def members(connection: Connection, hold_id: int) -> list[View]:
+    rows = connection.execute(
+        select(s.hold_members)
+        .where(s.hold_members.c.hold_id == hold_id, s.hold_members.c.closed_at.is_(None))
+        .order_by(s.hold_members.c.since)
+        .limit(ROWS_MAX)
+    )
+    return [{"member": r.member, "ref": r.ref, "label": r.label, "since": r.since} for r in rows]
+
+
+def dead(connection: Connection) -> list[View]:
+    """Commands given up, with the other side's words; their lanes wait for a person."""
+    rows = connection.execute(
+        select(s.outbox, s.orders.c.number, s.orders.c.system.label("channel"))
+        .outerjoin(s.orders, s.orders.c.id == s.outbox.c.order_id)
+        .where(s.outbox.c.state == "dead")
+        .order_by(s.outbox.c.id)
+        .limit(ROWS_MAX)
+    )
+    return [
+        {
+            "id": row.id,
+            "system": row.system,
+            "kind": row.kind,
+            "order": f"{row.channel}:{row.number}",
+            "attempts": row.attempts,
+            "words": row.words,
+            "queued_at": row.queued_at,
+            "waiting_behind": _behind(connection, row),
+        }
+        for row in rows
+    ]
+
+
+def _behind(connection: Connection, row: Row[Any]) -> int:
+    return int(
+        connection.execute(
+            select(func.count())
+            .select_from(s.outbox)
+            .where(
+                s.outbox.c.system == row.system,
+                s.outbox.c.lane == row.lane,
+                s.outbox.c.id > row.id,
+                s.outbox.c.state != "done",
+            )
+        ).scalar_one()
+    )
