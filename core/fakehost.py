@@ -19,9 +19,9 @@ import importlib
 import inspect
 import json
 import random
+import signal
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
@@ -352,8 +352,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(argv)
     given = json.loads(asked.config.read_text())
     systems = given["systems"] if isinstance(given, dict) else given
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serve(systems, asked.port))
+    asyncio.run(_until_told(systems, asked.port))
+
+
+async def _until_told(systems: Sequence[Mapping[str, Any]], port: int) -> None:
+    stop = asyncio.Event()
+    for told in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(told, stop.set)
+    await serve(systems, port, stop=stop)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,8 @@ class Publisher:
 
     async def publish_once(self, system: str) -> int:
         """Tell one batch. Returns how many SKUs it settled; 0 when nothing is due."""
-        if self._clock.now() < self._resume_at.get(system, self._clock.now()):
+        resume_at = self._resume_at.get(system)
+        if resume_at is not None and self._clock.now() < resume_at:
             return 0
         batch = self._gather(system)
         if batch is None:

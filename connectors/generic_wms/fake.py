@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -397,5 +396,4 @@ def _iso(world: World) -> str:
 
 
 def _refused(status: int, code: str, message: str) -> Response:
-    body: Mapping[str, Any] = {"error": {"code": code, "message": message}}
-    return JSONResponse(body, status_code=status)
+    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)

@@ -67,9 +67,10 @@ class TrytonErp:
 
     async def _prices(self, page: str | None) -> Page:
         """List price, cost and tax of every item. A cost changes without the item being
-        written (average cost lives elsewhere), so a pass is the whole truth."""
+        written (average cost lives elsewhere), so a pass is the whole truth and an item has
+        no revision that could be trusted."""
         company = await self._facts.company()
-        fields = ("code", "list_price", "cost_price", "account_category", *_DATES)
+        fields = ("code", "list_price_used", "cost_price", "account_category")
         domain: Domain = [["code", "!=", None]]
         found, place = await feed.rows(
             self._facts.rest, "product.product", domain, fields, feed.Place.of(page)
@@ -78,12 +79,11 @@ class TrytonErp:
         items = [
             Item(
                 external_id=str(row["id"]),
-                revision=feed.revision(row),
                 body={
                     "id": row["id"],
                     "code": row["code"],
                     "currency": company.currency,
-                    "list_price": _minor(row["list_price"], company.digits),
+                    "list_price": _minor(row["list_price_used"], company.digits),
                     "cost_price": _minor(row["cost_price"], company.digits),
                     "exact_cost": row["cost_price"],
                     **rates.get(row["account_category"], {"tax_name": "", "tax_rate": None}),
@@ -142,7 +142,9 @@ def _invoice(row: Row, digits: int) -> Row:  # noqa: ARG001
 def _shipment(row: Row, digits: int) -> Row:
     """What left and what it cost, by the moves' own cost price."""
     moves = [move for move in row["outgoing_moves"] if move["state"] == "done"]
-    cost = sum((units(move["quantity"]) * (move["cost_price"] or 0) for move in moves), Decimal(0))
+    cost = Decimal(0)
+    for move in moves:
+        cost += units(move["quantity"]) * (move["cost_price"] or Decimal(0))
     return _document(row, "shipment", row["state"] == "done", row["effective_date"]) | {
         "cost": _minor(cost, digits),
         "quantity": sum(units(move["quantity"]) for move in moves),
@@ -154,6 +156,7 @@ def _document(row: Row, kind: str, posted: bool, dated: object) -> Row:
         "kind": kind,
         "reference": row["reference"],
         "number": row["number"],
+        "changed": feed.revision(row),
         "state": row["state"],
         "posted": posted,
         "dated": dated,

@@ -14,6 +14,7 @@ from typing import Any
 from core.contract import Receipt
 from core.errors import Rejected
 from core.model import BookInvoice
+from core.money import Money
 
 from connectors.tryton import delivery
 from connectors.tryton import sale as sales
@@ -156,11 +157,11 @@ async def _must_tie(facts: Facts, row: Row, sale: Row, record: BookInvoice) -> N
     """When all has left, all invoices together are the channel's total, to the cent.
 
     A part has no total of the channel to compare with; its own prices and taxes stand.
+    Several invoices may round tax to a cent more or less than one: the last one carries
+    the same named rounding line as a sale, below the same limit.
     """
-    open_units = [
-        one for one in await delivery.of_sale(facts, sale["id"]) if one["state"] in delivery.OPEN
-    ]
-    if open_units or await _cancelled(facts, sale):
+    shipments = await delivery.of_sale(facts, sale["id"])
+    if any(one["state"] in delivery.OPEN for one in shipments) or await _cancelled(facts, sale):
         return
     domain = [
         ["lines.origin.sale", "=", sale["id"], "sale.line"],
@@ -169,12 +170,37 @@ async def _must_tie(facts: Facts, row: Row, sale: Row, record: BookInvoice) -> N
     ]
     others = await facts.rest.search(INVOICE, domain, ("total_amount",))
     together = row["total_amount"] + sum((one["total_amount"] for one in others), Decimal(0))
-    if together != record.total.amount:
-        code = row["currency"]["code"]
-        raise Rejected(
-            f"the channel's total is {record.total}, the invoices of sale {sale['number']} come "
-            f"to {together} {code}: the draft is not posted"
-        )
+    wanted = record.total.amount - sales.not_ours(sale)
+    rest = Money.parse(wanted - together, record.total.currency)
+    if not rest:
+        return
+    if row["state"] == "draft" and abs(rest.minor) <= int(facts.settings["rounding_limit"]):
+        await _round(facts, row["id"], rest)
+        return
+    raise Rejected(
+        f"the channel's total is {record.total} ({wanted} of it ours), the invoices of sale "
+        f"{sale['number']} come to {together} {row['currency']['code']}: nothing was posted"
+    )
+
+
+async def _round(facts: Facts, invoice: int, rest: Money) -> None:
+    code = facts.settings["rounding_product"]
+    item = (await facts.items([code]))[code]
+    fields = ("account_revenue",)
+    category = await facts.rest.get("product.category", item.category or 0, fields)
+    account = category["account_revenue"] if category else None
+    if account is None:
+        raise Rejected(f"the product {code} has no revenue account in Tryton")
+    line = {
+        "type": "line",
+        "product": item.id,
+        "unit": item.unit,
+        "quantity": 1,
+        "unit_price": rest.amount,
+        "account": account,
+        "description": "Rounding",
+    }
+    await facts.rest.update(INVOICE, invoice, {"lines": [["create", [line]]]})
 
 
 async def _cancelled(facts: Facts, sale: Row) -> bool:

@@ -9,6 +9,7 @@ warehouse are all sent; a missing one is a 400.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from core.contract import Receipt
 from core.errors import Rejected
@@ -21,7 +22,9 @@ from connectors.tryton.split import Part, Rounding, expected_total, prices, tie
 from connectors.tryton.values import Row
 
 SALE = "sale.sale"
-FIELDS = ("number", "state", "reference", "total_amount", "shipment_state", "currency.code")
+FIELDS = ("number", "state", "reference", "total_amount", "comment")
+#: Kept on the sale: the invoice's total is compared with the channel's less this.
+_THEIRS = "Tax collected by the marketplace, not ours:"
 #: Which button leads on from a state. What is not here is finished.
 _NEXT = {"draft": "quote", "quotation": "confirm", "confirmed": "process"}
 _BOOKED = ("processing", "done")
@@ -93,9 +96,21 @@ async def _process(facts: Facts, row: Row) -> str:
 
 def _owed(order: Order) -> Money:
     """What the ledger must show: the channel's total without the tax a marketplace remits."""
+    return order.total - _theirs(order)
+
+
+def _theirs(order: Order) -> Money:
     everything = [tax for line in order.lines for tax in line.taxes] + list(order.shipping_taxes)
-    theirs = (tax.amount for tax in everything if tax.collected_by is Collector.MARKETPLACE)
-    return order.total - Money.total(theirs, order.currency)
+    return _sum(everything, Collector.MARKETPLACE, order.currency)
+
+
+def not_ours(sale: Row) -> Decimal:
+    """The marketplace's tax of a booked sale. An edited remark gives 0, and the totals differ."""
+    for line in (sale["comment"] or "").splitlines():
+        word = line.removeprefix(_THEIRS).strip().partition(" ")[0]
+        if line.startswith(_THEIRS) and word.replace(".", "", 1).isdigit():
+            return Decimal(word)
+    return Decimal(0)
 
 
 # ---------------------------------------------------------------- the document
@@ -114,6 +129,7 @@ async def _create(facts: Facts, company: Company, record: BookOrder) -> Row:
         "company": company.id,
         "reference": record.reference,
         "description": f"{record.channel} {order.number}",
+        "comment": f"{_THEIRS} {_theirs(order)}" if _theirs(order) else None,
         "sale_date": order.placed_at.date(),
         "party": party,
         "invoice_address": address,
@@ -144,7 +160,7 @@ async def _lines(facts: Facts, order: Order) -> list[Row]:
     if refused:
         raise Rejected("not salable in Tryton: " + ", ".join(refused))
     book = await taxes.load(facts)
-    prescribed = await taxes.of_products(facts, book, _categories(facts, order, items))
+    prescribed = await taxes.of_products(facts, book, _categories(order, items))
     maker = _Maker(order, items, book, prescribed)
     for line in order.lines:
         if line.quantity:
@@ -218,7 +234,7 @@ class _Maker:
         self.texts.append(text)
 
 
-def _categories(facts: Facts, order: Order, items: dict[str, Item]) -> set[int]:
+def _categories(order: Order, items: dict[str, Item]) -> set[int]:
     """Accounting categories whose taxes must be known: lines with tax inside and none named."""
     if not order.tax_included:
         return set()

@@ -107,7 +107,10 @@ async def of_products(facts: Facts, taxes: Taxes, categories: set[int]) -> dict[
     domain = [["id", "in", sorted(categories)]]
     rows = await facts.rest.search("product.category", domain, ("customer_taxes",))
     by_id = {tax.id: tax for tax in taxes.known}
-    return {row["id"]: [by_id[tax] for tax in row["customer_taxes"] or []] for row in rows}
+    return {
+        row["id"]: [by_id[tax] for tax in row["customer_taxes"] or [] if tax in by_id]
+        for row in rows
+    }
 
 
 def words(text: str) -> dict[str, str]:

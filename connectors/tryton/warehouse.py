@@ -240,6 +240,7 @@ class TrytonWarehouse:
             "warehouse": houses[row["warehouse"]].word,
             "state": _STATES.get(row["state"], "waiting"),
             "their_state": row["state"],
+            "changed": feed.revision(row),
             "shipped_at": row["write_date"] if row["state"] == "done" else None,
             "lines": _quantities(delivery.moved([row])),
             "short": _quantities(short),

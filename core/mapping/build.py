@@ -222,7 +222,7 @@ class Builder:
         assert condition.path is not None
         value = reader.value(condition.path)
         if condition.word is None:
-            test = call("hollow", value)
+            test: ast.expr = self.names.run(steps.bare, value)
         else:
             test = self.names.run(steps.says, value, ast.Constant(condition.word))
         result = ast.UnaryOp(ast.Not(), test) if condition.negated else test

@@ -434,7 +434,7 @@ def epoch_of(value: datetime | None, per_second: int = 1) -> int | None:
 
 
 def bare(value: Any) -> Any:
-    """skip_when ours is empty: false and 0 are something."""
+    """skip_when PATH is empty: false and 0 are something."""
     return value is None or value in ("", (), [], {})
 
 

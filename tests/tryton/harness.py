@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from connectors.tryton import connect
 from connectors.tryton.values import decode, encode
 from core.breaker import Breaker
@@ -266,7 +265,11 @@ class Worker(Person):
         places = self.server.facts["locations"]
         inside = [places["storage"], places["output"]]
         rows = self.rows(
-            "product.product", [["code", "=", sku]], ["quantity"], locations=inside, with_childs=True
+            "product.product",
+            [["code", "=", sku]],
+            ["quantity"],
+            locations=inside,
+            with_childs=True,
         )
         return int(rows[0]["quantity"])
 

@@ -238,12 +238,12 @@ def main() -> None:
         return
     signal.signal(signal.SIGTERM, _stop_quietly)
     started = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt):
-        with TrytonServer(args.role, port=args.port, currency=args.currency) as server:
-            ready = round(time.monotonic() - started, 2)
-            line = {"url": server.url, "key": server.key, "ready_s": ready, "facts": server.facts}
-            print(json.dumps(line), flush=True)
-            server.wait()
+    running = TrytonServer(args.role, port=args.port, currency=args.currency)
+    with contextlib.suppress(KeyboardInterrupt), running as server:
+        ready = round(time.monotonic() - started, 2)
+        line = {"url": server.url, "key": server.key, "ready_s": ready, "facts": server.facts}
+        print(json.dumps(line), flush=True)
+        server.wait()
 
 
 if __name__ == "__main__":
