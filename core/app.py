@@ -37,7 +37,7 @@ from core.network import Network
 from core.networking import network_of
 from core.outbox import Outbox
 from core.publish import Publisher
-from core.seal import Seal, key_from_text
+from core.seal import Seal, hide, key_from_text
 from core.secrets import Secret
 from core.store.engine import Store
 from core.store.schema import health, tokens
@@ -89,13 +89,15 @@ def build(
 ) -> App:
     """Wire the whole daemon. Raises ConfigError with everything that does not fit."""
     chance = rng or random.Random()  # noqa: S311 - jitter only; nothing secret
+    for system in config.systems.values():
+        hide(*(secret.reveal() for secret in system.secrets.values()))
     names = {name: system.connector for name, system in config.systems.items()}
     folders = {system.connector: system.mappings for system in config.systems.values()}
     app = App(
         config=config,
         clock=clock,
         store=Store(config.state, threaded=threaded),
-        seal=Seal(key_from_text(config.seal_key.reveal())),
+        seal=_seal(config),
         network=network_of(config),
         book=MappingBook.load(config.mappings, names.values(), folders=folders),
         metrics=Metrics(),
@@ -105,6 +107,12 @@ def build(
         app.connectors[system.name] = _connect(app, system)
     _wire_flows(app, names, chance)
     return app
+
+
+def _seal(config: Config) -> Seal:
+    """The key of today, and the one before it while what it sealed is still read."""
+    keys = [config.seal_key, *([config.seal_key_old] if config.seal_key_old else [])]
+    return Seal(*(key_from_text(key.reveal()) for key in keys))
 
 
 def _wire_flows(app: App, names: Mapping[str, str], chance: random.Random) -> None:
@@ -204,6 +212,7 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
         limiter=limiter,
         breaker=breaker,
         clock=app.clock,
+        observer=app.metrics.observe_call,
         rng=chance,
     )
     app.limiters[system.name] = limiter

@@ -37,7 +37,7 @@ def from_json(cls: type[R], data: bytes | str) -> R:
     """What `to_json` wrote, or InvariantBroken: our own row cannot be unreadable."""
     try:
         record: R = _decoder(cast(Hashable, cls))(orjson.loads(data))
-    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise InvariantBroken(f"a stored {cls.__name__} is unreadable: {error}") from error
     return record
 

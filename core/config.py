@@ -147,6 +147,7 @@ def _address(fields: Fields, key: str) -> Address:
 def _listen(fields: Fields) -> Listen:
     listen = Listen(
         hooks=_address(fields, "hooks"),
+        public_url=fields.text("public_url").rstrip("/"),
         operations=_address(fields, "operations"),
         connections=fields.count("connections"),
         body_max=fields.size("body"),

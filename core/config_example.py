@@ -25,7 +25,7 @@ HEAD = """\
 EXAMPLE: Tree = {
     "company": {"name": "Acme Outdoor", "timezone": "America/New_York", "currency": "USD"},
     "seal_key": "${TRUECOUNT_SEAL_KEY}",
-    "listen": {},
+    "listen": {"public_url": "https://hooks.acme-outdoor.example"},
     "console": {"password": "${TRUECOUNT_CONSOLE_PASSWORD}"},
     "systems": {
         "shopify-main": {

@@ -28,6 +28,7 @@ class Address:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     hooks: Address
+    public_url: str  # "" where no subscription is to be made
     operations: Address
     connections: int
     body_max: int

@@ -95,7 +95,8 @@ class Page:
     with a `next` is not the end (H47). `since` is the watermark the *next pass*
     starts from: an ISO instant taken from the owner's own answers (the core
     subtracts the manifest's overlap before using it), the owner's counter as
-    text, or None where every pass is a full snapshot. Only the last page's counts.
+    text, or None where every pass is a full snapshot or saw nothing new. Only the
+    last page's counts; None keeps the watermark where it was.
     """
 
     items: Sequence[Item]

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -133,7 +134,7 @@ class Daemon:
         self._schedule()
         for callback in self.on_started:
             callback()
-        structlog.get_logger().info("daemon.ready", systems=len(app.connectors), in_doubt=doubtful)
+        structlog.get_logger().info("daemon.ready", count=len(app.connectors), waiting=doubtful)
 
     def _make_loops(self) -> None:
         app = self.app
@@ -251,15 +252,24 @@ class Daemon:
     def _schedule(self) -> None:
         """Intervals only wake; nothing is decided by the scheduler's own memory (H39)."""
         for kind in ("intake", "sweep", "outbox", "publish"):
-            self._every(LOOK_S, lambda kind=kind: self.wake(kind), kind)  # type: ignore[misc]
-        self._every(5.0, lambda: save_breakers(self.app), "breakers")
+            self._every(LOOK_S, partial(self._wake, kind), kind)
+        self._every(5.0, partial(save_breakers, self.app), "breakers")
         for name, job, every_s in self.jobs:
             self._every(every_s, job, name)
         self.scheduler.start()
 
-    def _every(self, seconds: float, job: Callable[[], object], name: str) -> None:
+    async def _wake(self, kind: str) -> None:
+        self.wake(kind)
+
+    def _every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
+        async def guarded() -> None:
+            try:
+                await job()
+            except Exception:  # noqa: BLE001 - one failed run must not end the schedule
+                structlog.get_logger().exception("job.failed", name=name)
+
         self.scheduler.add_job(
-            job,
+            guarded,
             "interval",
             seconds=seconds,
             id=name,

@@ -138,7 +138,7 @@ def _money(order: Order, limit: int) -> list[Blocker]:
                 f"the channel's total is {order.total}, its lines, tax, shipping and discounts "
                 f"add up to {document_total(order)}: {difference} is unexplained"
             ),
-            next_step="Compare the order on the channel with `truecount trace`; correct the mapping",
+            next_step="Compare the channel's order with `truecount trace`; correct the mapping.",
             books=True,
         )
     ]

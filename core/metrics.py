@@ -108,6 +108,19 @@ class Metrics:
             ["system", "state"],
             registry=self.registry,
         )
+        self.calls = Counter(
+            "truecount_calls",
+            "Calls to systems by method and status; 0 is no answer.",
+            ["system", "method", "status"],
+            registry=self.registry,
+        )
+        self.call_seconds = Histogram(
+            "truecount_call_seconds",
+            "How long systems take to answer.",
+            ["system"],
+            registry=self.registry,
+            buckets=_PUBLISH_BUCKETS,
+        )
         self.breaker = Gauge(
             "truecount_breaker_state",
             "0 closed (all is well), 1 probing, 2 open (the system is left alone).",
@@ -121,6 +134,14 @@ class Metrics:
             registry=self.registry,
             buckets=_PUBLISH_BUCKETS,
         )
+
+    def observe_call(
+        self, system: str, method: str, path: str, status: int, seconds: float
+    ) -> None:
+        """One call to a system. The path stays out: a SKU of letters may be part of it."""
+        del path
+        self.calls.labels(system, method, str(status)).inc()
+        self.call_seconds.labels(system).observe(seconds)
 
     def _being(self) -> None:
         """The process itself."""

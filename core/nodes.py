@@ -114,9 +114,10 @@ def read_file(path: Path, file: str, *, inside: Path | None = None) -> bytes:
         raise _file_error(file, "does not exist") from None
     except OSError as error:
         raise _file_error(file, f"cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _file_error(file, "is not a regular file")
     with os.fdopen(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise _file_error(file, "is not a regular file")
         data = stream.read(YAML_BYTES_MAX + 1)
     if len(data) > YAML_BYTES_MAX:
         raise _file_error(file, "is larger than 1 MiB")

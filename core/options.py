@@ -55,6 +55,12 @@ _LISTEN: Table = {
         "Webhooks arrive here: POST /hooks/SYSTEM. Put a proxy with TLS in front.",
         default="127.0.0.1:8080",
     ),
+    "listen.public_url": Option(
+        "text",
+        "How the world reaches the hooks, for example https://hooks.acme.example. Systems whose\n"
+        "subscriptions a program can make are subscribed to it, at start and every hour.",
+        default="",
+    ),
     "listen.operations": Option(
         "address",
         "Console, /healthz, /readyz and /metrics. Not for the internet: an address that other\n"

@@ -8,6 +8,7 @@ waited for may have changed; it is safe to call again.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
@@ -17,6 +18,7 @@ from core.clock import stamp
 from core.codec import from_json, to_json
 from core.lifecycle import State
 from core.model import (
+    Address,
     BookOrder,
     CancelFulfillment,
     CancelOrder,
@@ -66,6 +68,11 @@ def by_id(work: Work, order_id: int) -> Row[Any]:
 
 def read(work: Work, row: Row[Any]) -> Order:
     return from_json(Order, work.seal.open(row.doc, aad(row.system, row.external_id)))
+
+
+def without_buyer(order: Order) -> Order:
+    """The same order without the person: what stays when retention ends."""
+    return replace(order, ship_to=Address(country=order.ship_to.country), email="")
 
 
 def _columns(work: Work, system: str, order: Order) -> dict[str, Any]:

@@ -218,9 +218,12 @@ class Publisher:
         answered = {(r.listing, r.place): r for r in results}
         rows = []
         for offer in batch.offers:
-            result = answered.get((offer.listing, offer.place)) or OfferResult(
-                listing=offer.listing, place=offer.place, outcome="unknown"
-            )
+            result = answered.get((offer.listing, offer.place))
+            if result is None:  # the connector did not get to it: nothing was sent
+                _again(
+                    connection, system, offer.sku, now + timedelta(seconds=BACKOFF_S), "not sent"
+                )
+                continue
             self._record_offer(work, system, offer, result)
             rows.append(
                 {

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.sqlite import insert
 from core import inbox, stock
 from core.clock import Clock, stamp, unstamp
 from core.contract import Fetches, Item, Page, Reads
-from core.errors import ConnectorError, LoginNeeded, RateLimited
+from core.errors import ConnectorError, LoginNeeded, RateLimited, Rejected
 from core.network import Network
 from core.seal import Seal
 from core.store.engine import Store
@@ -224,11 +224,15 @@ class Sweep:
         )
         due = stamp(self._clock.now() + timedelta(seconds=wait))
 
+        values: dict[str, Any] = {"failures": failures, "words": str(error)[:300], "due_at": due}
+        if isinstance(error, Rejected):
+            values["page"] = None  # a page token that grew old: the pass starts again
+
         def unit(connection: Connection) -> None:
             connection.execute(
                 update(cursors)
                 .where(cursors.c.system == row.system, cursors.c.resource == row.resource)
-                .values(failures=failures, words=str(error)[:300], due_at=due)
+                .values(**values)
             )
 
         await self._store.write(unit, single=True)

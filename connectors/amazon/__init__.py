@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from connectors.amazon.carriers import carrier_of
 from core.contract import (
     Answer,
     Api,
@@ -26,8 +27,6 @@ from core.contract import (
 )
 from core.errors import ConnectorError, InDoubt, Rejected
 from core.model import ConfirmShipment
-
-from connectors.amazon.carriers import carrier_of
 
 _ORDERS = "/orders/2026-01-01/orders"
 _LISTINGS = "/listings/2021-08-01/items"

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from core.fake import World
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -19,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from connectors.amazon.fake_calls import OPERATIONS, Book, Call, Refusal
 from connectors.amazon.fake_market import Market, Placed, SoldOut
 from connectors.amazon.fake_words import problems
+from core.fake import World
 
 __all__ = ["Fake", "SoldOut"]
 

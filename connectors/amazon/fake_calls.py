@@ -211,8 +211,8 @@ def search_listings(book: Book, call: Call) -> tuple[int, Shape | None]:
     sets = _sets(params, _LISTING_SETS, default="summaries")
     limit = _whole(params.get("pageSize", "10"), 1, 20)
     token = params.pop("pageToken", "")
-    walk = book.resume(token, params) if token else _new_listing_search(book, params)
     book.market.settle()
+    walk = book.resume(token, params) if token else _new_listing_search(book, params)
     shown, rest = walk.ids[:limit], walk.ids[limit:]
     answer: Shape = {
         "numberOfResults": walk.total,

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
+
 from core.fake import World
 
 Row = dict[str, Any]
@@ -281,9 +282,10 @@ class Fake:
         rows = orjson.loads(body).get("rows", [])
         if len(rows) > BATCH_MAX:
             return _error(422, "too_many", f"{BATCH_MAX} rows in one call")
-        return 200, {"results": [self._write(row) for row in rows]}
+        now = self._now()
+        return 200, {"results": [self._write(row, now) for row in rows]}
 
-    def _write(self, row: Row) -> Row:
+    def _write(self, row: Row, now: str) -> Row:
         listing = self._listings.get(row["sku"])
         if listing is None:
             return {"sku": row["sku"], "status": "error", "message": "nothing is listed as this"}
@@ -292,7 +294,7 @@ class Fake:
             return {"sku": row["sku"], "status": "error", "message": "not a quantity"}
         before = listing["quantity"]
         self._writes.append(
-            {"sku": row["sku"], "quantity": quantity, "at": self._now(), "shown_before": before}
+            {"sku": row["sku"], "quantity": quantity, "at": now, "shown_before": before}
         )
         listing["quantity"] = quantity
         return {"sku": row["sku"], "status": "ok", "quantity": quantity}

@@ -9,6 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from connectors.http_json.answers import judge, words
+from connectors.http_json.grammar import parse
+from connectors.http_json.paging import Walk, apart, params_of, step
+from connectors.http_json.plan import (
+    Asking,
+    Rows,
+    Search,
+    When,
+)
+from connectors.http_json.pointing import Sources, at, placed, text
+from connectors.http_json.publishing import judged, written
+from connectors.http_json.pushing import events_of
+from connectors.http_json.rows import fetched, item_of, latest, mark_after, rows_of, since_params
+from connectors.http_json.sending import receipt_of, sent_body
 from core.contract import (
     Answer,
     Api,
@@ -24,21 +38,6 @@ from core.contract import (
     Setup,
 )
 from core.errors import InDoubt, Rejected, Retry
-
-from connectors.http_json.answers import judge, words
-from connectors.http_json.grammar import parse
-from connectors.http_json.paging import Walk, apart, params_of, step
-from connectors.http_json.plan import (
-    Asking,
-    Rows,
-    Search,
-    When,
-)
-from connectors.http_json.pointing import Sources, at, placed, text
-from connectors.http_json.publishing import judged, written
-from connectors.http_json.pushing import events_of
-from connectors.http_json.rows import fetched, item_of, latest, mark_after, rows_of, since_params
-from connectors.http_json.sending import receipt_of, sent_body
 
 #: A search for one command that needs more pages than this is not a search.
 FIND_PAGES_MAX = 50

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.contract import Answer, Json
-from core.errors import ConnectorError, InDoubt, LoginNeeded, Rejected, Retry
-
 from connectors.http_json.plan import Rule
 from connectors.http_json.pointing import at, text
+from core.contract import Answer, Json
+from core.errors import ConnectorError, InDoubt, LoginNeeded, Rejected, Retry
 
 #: Their words go into logs and mails: enough to understand, too short for a document.
 WORDS_MAX = 200

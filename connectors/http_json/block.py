@@ -10,9 +10,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.contract import Json
-
 from connectors.http_json.pointing import Template, path_problem, shaped, templates
+from core.contract import Json
 
 
 class Block:

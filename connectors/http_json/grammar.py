@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.contract import Offer
-from core.errors import ConfigError, Problem
-from core.model import COMMANDS, RECORDS
-
 from connectors.http_json.block import Block, nearest
 from connectors.http_json.plan import (
     Asking,
@@ -26,6 +22,9 @@ from connectors.http_json.plan import (
     StockWrite,
     When,
 )
+from core.contract import Offer
+from core.errors import ConfigError, Problem
+from core.model import COMMANDS, RECORDS
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PAGINGS = ("none", "page", "offset", "token", "link", "keyset")

@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from core.contract import Json
-
 from connectors.http_json.pointing import text
+from core.contract import Json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

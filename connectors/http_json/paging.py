@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from core.contract import Answer, Json
-from core.errors import Retry
-
 from connectors.http_json.plan import Paging
 from connectors.http_json.pointing import at, text
+from core.contract import Answer, Json
+from core.errors import Retry
 
 #: A pass of more pages than this is a loop, not a list.
 PAGES_MAX = 100_000

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.contract import Answer, Json
-
 from connectors.http_json.pointing import Template, at, text
+from core.contract import Answer, Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from core.contract import Json, Offer, OfferResult, Outcome
-
 from connectors.http_json.answers import words
 from connectors.http_json.instants import read
 from connectors.http_json.plan import StockWrite
 from connectors.http_json.pointing import Sources, at, filled, placed, text
+from core.contract import Json, Offer, OfferResult, Outcome
 
 _NAMES = tuple(Offer.__dataclass_fields__)
 #: One call: what fills its path, its body, the offers it carries.

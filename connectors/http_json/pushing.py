@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 from decimal import Decimal
 
-from core.contract import Event, Item, Json, Push
-from core.errors import Hold
-
 from connectors.http_json.plan import Hook, Source
 from connectors.http_json.pointing import at
 from connectors.http_json.rows import digest_of, item_of
+from core.contract import Event, Item, Json, Push
+from core.errors import Hold
 
 
 def events_of(hook: Hook, source: Source | None, push: Push) -> Sequence[Event]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from core.contract import Answer, Item, Json
-from core.errors import Retry
-
 from connectors.http_json import instants
 from connectors.http_json.paging import Walk
 from connectors.http_json.plan import Fetch, Rows, Since, Source
 from connectors.http_json.pointing import at, text
+from core.contract import Answer, Item, Json
+from core.errors import Retry
 
 
 def since_params(since: Since | None, watermark: str | None) -> dict[str, str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from core.contract import Command, Json, Receipt
-from core.errors import InDoubt, Rejected
-
 from connectors.http_json import instants
 from connectors.http_json.plan import Proof, Sending
 from connectors.http_json.pointing import at, placed, text
+from core.contract import Command, Json, Receipt
+from core.errors import InDoubt, Rejected
 
 
 def sent_body(sending: Sending, command: Command) -> Json:

@@ -14,15 +14,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from core.contract import Command, Event, Item, Offer, OfferResult, Page, Push, Receipt, Setup
-from core.errors import Hold, InvariantBroken, Rejected, Retry
-from core.model import ConfirmShipment
-
 from connectors.shopify import documents as ask
 from connectors.shopify import shipping
 from connectors.shopify.graphql import Graph, refuse
 from connectors.shopify.standing import standing
 from connectors.shopify.stock import Stock, available
+from core.contract import Command, Event, Item, Offer, OfferResult, Page, Push, Receipt, Setup
+from core.errors import Hold, InvariantBroken, Rejected, Retry
+from core.model import ConfirmShipment
 
 #: Pages of one order's lines, one item's levels or the subscriptions: beyond any real one.
 PAGES_MAX = 200

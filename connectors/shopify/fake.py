@@ -36,13 +36,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from core.fake import World
-from core.money import Money
-
 from connectors.shopify.fake_face import Face
 from connectors.shopify.fake_orders import place
 from connectors.shopify.fake_shop import FulfillmentLine, FulfillmentOrder, Level, Shop, Variant
 from connectors.shopify.fake_views import gid, instant, rest_edit, rest_order
+from core.fake import World
+from core.money import Money
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from math import isqrt
 from typing import Any
 
-from core.fake import World
-
 from connectors.shopify.fake_graphql import Operation, Refused, Selection, execute, parse
 from connectors.shopify.fake_shop import FulfillmentLine, FulfillmentOrder, Order, Shop, Variant
 from connectors.shopify.fake_stock import StockWrites
@@ -25,6 +23,7 @@ from connectors.shopify.fake_views import (
     order_node,
     variant_node,
 )
+from core.fake import World
 
 _PATH = re.compile(r"/admin/api/(\d{4}-\d{2})/graphql\.json")
 _UPDATED = re.compile(r"updated_at:\s*(>=|>|<=|<)?\s*'?([^'\s]+)'?")

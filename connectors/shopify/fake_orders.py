@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.money import Money
-
 from connectors.shopify.fake_shop import Line, Order, ShippingLine, Shop, Tax, tax_on
+from core.money import Money
 
 ADDRESS: dict[str, str | None] = {
     "name": "Mara Lind",

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from core.money import Money
-
 from connectors.shopify.fake_shop import (
     Fulfillment,
     FulfillmentLine,
@@ -22,6 +20,7 @@ from connectors.shopify.fake_shop import (
     Tax,
     Variant,
 )
+from core.money import Money
 
 Node = dict[str, Any]
 

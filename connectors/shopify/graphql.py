@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connectors.shopify.documents import Document
 from core.contract import Answer, Api, Json
 from core.errors import InDoubt, LoginNeeded, RateLimited, Rejected, Retry
-
-from connectors.shopify.documents import Document
 
 BUDGET = "points"
 #: Where the answer does not say how long: Shopify's own Retry-After is 2 seconds.

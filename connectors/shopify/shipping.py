@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.shopify.documents import FULFILLMENTS_MAX
 from core.errors import InDoubt, Rejected
 from core.model import ConfirmShipment, QuantityLine
-
-from connectors.shopify.documents import FULFILLMENTS_MAX
 
 #: A fulfillment order in another state cannot be fulfilled, whatever remains in it.
 _OPEN = frozenset({"OPEN", "IN_PROGRESS"})

@@ -10,11 +10,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.contract import Offer, OfferResult
-from core.errors import Retry
-
 from connectors.shopify.documents import LEVELS_AT, QUANTITIES_MAX, SET_QUANTITIES
 from connectors.shopify.graphql import Graph, refuse, words_of
+from core.contract import Offer, OfferResult
+from core.errors import Retry
 
 #: Calls for one batch. Each takes at least one line out, or halves the batch; a
 #: batch that needs more has something wrong with all of it, and waits a turn.

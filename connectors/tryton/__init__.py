@@ -6,10 +6,9 @@ values and the habits of the system, and nothing of each other's numbers.
 
 from __future__ import annotations
 
-from core.contract import Setup
-
 from connectors.tryton.erp import TrytonErp
 from connectors.tryton.warehouse import TrytonWarehouse
+from core.contract import Setup
 
 
 def connect(setup: Setup) -> TrytonErp | TrytonWarehouse:

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from core.contract import Receipt
-from core.errors import Rejected
-from core.model import CancelOrder
-
 from connectors.tryton import delivery
 from connectors.tryton import sale as sales
 from connectors.tryton.delivery import SHIPMENT
 from connectors.tryton.facts import Facts
 from connectors.tryton.values import Row, units
+from core.contract import Receipt
+from core.errors import Rejected
+from core.model import CancelOrder
 
 _SHIPMENT = ("customer", "delivery_address", "warehouse", "warehouse_storage",
              "warehouse_output", "company", "planned_date")  # fmt: skip

@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.contract import Receipt
-from core.errors import Rejected
-from core.model import BookShipment, QuantityLine
-
 from connectors.tryton import sale as sales
 from connectors.tryton.facts import Facts
 from connectors.tryton.values import Row, units
+from core.contract import Receipt
+from core.errors import Rejected
+from core.model import BookShipment, QuantityLine
 
 SHIPMENT = "stock.shipment.out"
 _MOVES = ("product.code", "product.id", "quantity", "state", "origin")

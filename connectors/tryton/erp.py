@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from core.contract import Command, Item, Page, Receipt, Setup
-from core.errors import InvariantBroken
-from core.model import BookInvoice, BookOrder, BookShipment, CancelOrder
-
 from connectors.tryton import cancelling, delivery, feed, invoicing, sale, stock
 from connectors.tryton.facts import Facts
 from connectors.tryton.rest import Domain, Rest
 from connectors.tryton.values import Row, plain, units
+from core.contract import Command, Item, Page, Receipt, Setup
+from core.errors import InvariantBroken
+from core.model import BookInvoice, BookOrder, BookShipment, CancelOrder
 
 _DATES = ("write_date", "create_date")
 _SALE = ("number", "reference", "state", "sale_date", "total_amount", "tax_amount",
@@ -156,7 +155,6 @@ def _document(row: Row, kind: str, posted: bool, dated: object) -> Row:
         "kind": kind,
         "reference": row["reference"],
         "number": row["number"],
-        "changed": feed.revision(row),
         "state": row["state"],
         "posted": posted,
         "dated": dated,

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from core.errors import Rejected
-
 from connectors.tryton.rest import Rest
 from connectors.tryton.values import Row
+from core.errors import Rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

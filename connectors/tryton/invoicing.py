@@ -11,15 +11,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from core.contract import Receipt
-from core.errors import Rejected
-from core.model import BookInvoice
-from core.money import Money
-
 from connectors.tryton import delivery
 from connectors.tryton import sale as sales
 from connectors.tryton.facts import Facts
 from connectors.tryton.values import Row, units
+from core.contract import Receipt
+from core.errors import Rejected
+from core.model import BookInvoice
+from core.money import Money
 
 INVOICE = "account.invoice"
 FIELDS = ("number", "reference", "state", "total_amount", "currency.code")

@@ -7,11 +7,10 @@ Names and addresses never decide: two people called Nguyen Van A are two people.
 
 from __future__ import annotations
 
-from core.errors import Rejected
-from core.model import Address
-
 from connectors.tryton.facts import Facts
 from connectors.tryton.values import Row
+from core.errors import Rejected
+from core.model import Address
 
 #: Fields in which two addresses of one party must agree to be the same address.
 _SAME = ("street", "city", "postal_code", "country")

@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from connectors.tryton.values import Row, decode, encode, packed
 from core.contract import Answer, Api
 from core.errors import Rejected
-
-from connectors.tryton.values import Row, decode, encode, packed
 
 Domain = list[Any]
 #: One search answers at most this many; what may be more is read in pages.

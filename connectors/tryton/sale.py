@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from core.contract import Receipt
-from core.errors import Rejected
-from core.model import BookOrder, Collector, Order, Tax
-from core.money import Money
-
 from connectors.tryton import parties, taxes
 from connectors.tryton.facts import Company, Facts, Item
 from connectors.tryton.split import Part, Rounding, expected_total, prices, tie
 from connectors.tryton.values import Row
+from core.contract import Receipt
+from core.errors import Rejected
+from core.model import BookOrder, Collector, Order, Tax
+from core.money import Money
 
 SALE = "sale.sale"
 FIELDS = ("number", "state", "reference", "total_amount", "comment")

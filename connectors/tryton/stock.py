@@ -7,12 +7,11 @@ out, and it is 0.0 again. The day is left to the server: ours may be another one
 
 from __future__ import annotations
 
-from core.contract import Item, Page
-
 from connectors.tryton import feed
 from connectors.tryton.facts import Facts
 from connectors.tryton.rest import Domain
 from connectors.tryton.values import units
+from core.contract import Item, Page
 
 
 async def readings(facts: Facts, page: str | None) -> Page:
@@ -41,7 +40,6 @@ async def readings(facts: Facts, page: str | None) -> Page:
         Item(
             external_id=f"{row['id']}@{house.id}",
             body={
-                "key": f"{row['code']}@{house.word}",
                 "code": row["code"],
                 "warehouse": house.word,
                 "quantity": units(row["quantity"]),

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from core.errors import Rejected
-from core.model import Collector, Tax
-
 from connectors.tryton.facts import Facts, percent
 from connectors.tryton.values import Row
+from core.errors import Rejected
+from core.model import Collector, Tax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

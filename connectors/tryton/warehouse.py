@@ -10,15 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.contract import Command, Item, Page, Receipt, Setup
-from core.errors import InvariantBroken, Rejected
-from core.model import CancelFulfillment, FulfillOrder
-
 from connectors.tryton import delivery, feed, parties, stock
 from connectors.tryton.delivery import SHIPMENT
 from connectors.tryton.facts import Facts, Warehouse
 from connectors.tryton.rest import Rest
 from connectors.tryton.values import Row, plain, units
+from core.contract import Command, Item, Page, Receipt, Setup
+from core.errors import InvariantBroken, Rejected
+from core.model import CancelFulfillment, FulfillOrder
 
 NOTE = "ir.note"
 ASKED = "Asked by Truecount:"
@@ -137,9 +136,12 @@ class TrytonWarehouse:
         await self._facts.rest.create(NOTE, values, ("id",))
 
     async def _accepted(self, record: FulfillOrder) -> Receipt | None:
-        """Accepted once it left draft and its note is there; before, sending goes on with it."""
+        """Accepted once its note is there and it was assigned; before, sending goes on with it.
+
+        A waiting one may lack only the attempt to assign it, which can be repeated freely.
+        """
         shipments = await delivery.by_reference(self._facts, record.reference)
-        if not shipments or shipments[0]["state"] == "draft":
+        if not shipments or shipments[0]["state"] in ("draft", "waiting"):
             return None
         if not await self._asked([shipments[0]["id"]]):
             return None
@@ -240,7 +242,6 @@ class TrytonWarehouse:
             "warehouse": houses[row["warehouse"]].word,
             "state": _STATES.get(row["state"], "waiting"),
             "their_state": row["state"],
-            "changed": feed.revision(row),
             "shipped_at": row["write_date"] if row["state"] == "done" else None,
             "lines": _quantities(delivery.moved([row])),
             "short": _quantities(short),

@@ -64,5 +64,3 @@ def _shared() -> argparse.ArgumentParser:
     )
     shared.add_argument("--json", action="store_true", help="print JSON instead of text")
     return shared
-
-

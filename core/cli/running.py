@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import inspect
 import sys
+from functools import partial
 from typing import Any, Literal, cast
 
 import uvloop
 
-from core import serving
+from core import retention, serving, subscriptions
 from core.app import App, build
 from core.cli.opened import configured
 from core.cli.text import emit_json, table
@@ -61,10 +62,13 @@ async def _serve(config: Config) -> None:
     reporter = Reporter(app)
     daemon.jobs += [
         ("report", reporter.send_if_due, 30.0),
-        ("gauges", lambda: serving.gauges(app), 5.0),
+        ("gauges", partial(serving.gauges, app), 5.0),
+        ("subscriptions", partial(subscriptions.ensure, app), subscriptions.EVERY_S),
+        ("retention", partial(retention.forget, app), retention.EVERY_S),
     ]
     try:
         await daemon.start()
+        await subscriptions.ensure(app)
         await daemon.run()
     finally:
         await daemon.stop()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from connectors.tryton import connect
 from connectors.tryton.values import decode, encode
 from core.breaker import Breaker
@@ -139,7 +140,10 @@ async def records(name: str, system: Any, resource: str, since: str | None = Non
     """The same through the mapping an operator has: our records, or a Hold."""
     file = f"mappings/{name}/{resource}.yaml"
     mapping = load_mapping(MAPPINGS / name / f"{resource}.yaml", file)
-    return [mapping.record(item) for item in await everything(system, resource, since)]
+    return [
+        mapping.record(item.body, external_id=item.external_id, revision=item.revision)
+        for item in await everything(system, resource, since)
+    ]
 
 
 # ---------------------------------------------------------------- people at their desks
@@ -322,3 +326,31 @@ class Bookkeeper(Person):
 
 def today() -> date:
     return datetime.now(UTC).date()
+
+
+# ---------------------------------------------------------------- a bad line
+
+
+class Losing(httpx.AsyncBaseTransport):
+    """A line that lets one write through and loses its answer: the `lose`-th, counted from 1."""
+
+    def __init__(self, lose: int) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+        self._lose = lose
+        self.writes = 0
+        self.lost = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        if request.method == "GET":
+            return answer
+        self.writes += 1
+        if self.writes != self._lose:
+            return answer
+        await answer.aread()  # Tryton has finished; only we do not hear it
+        await answer.aclose()
+        self.lost = True
+        raise httpx.ReadError("the line broke", request=request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

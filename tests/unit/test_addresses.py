@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+
 from core.addresses import why_not_ip, why_not_url
 
 METADATA = "is a link-local or metadata address"

@@ -3,9 +3,10 @@
 import itertools
 import json
 
-from core.breaker import FAILURES, PAUSE_LONGEST_S, SOFT_FAILURES, Breaker, Pass, State, Wait
 from hypothesis import given
 from hypothesis import strategies as st
+
+from core.breaker import FAILURES, PAUSE_LONGEST_S, SOFT_FAILURES, Breaker, Pass, State, Wait
 
 
 def fail(breaker, now, times=1, soft=False):

@@ -6,6 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from core.config import load_config
 from core.errors import ConfigError
 from tests.unit.configured import (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from core.config import load_config
 from core.config_example import environment, example_text
 from core.errors import ConfigError
 from core.options import OPTIONS
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tests.unit.configured import SEAL_KEY
 
 ROOT = Path(__file__).parents[2]

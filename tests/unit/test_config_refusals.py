@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.unit.configured import changed, line_of, refused
 
 SMTP = "report: {recipients: [a@b.example], from: c@d.example, smtp: {host: mail.example}}\n"

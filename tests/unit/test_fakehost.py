@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from core.fakehost import FakeHost, serve
 
 SYSTEMS: list[dict[str, Any]] = [

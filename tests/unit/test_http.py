@@ -16,6 +16,7 @@ import httpx
 import pytest
 import respx
 import structlog
+
 from core.answers import retry_after_s, sort_status, words_in, words_of
 from core.breaker import Breaker, State
 from core.clock import ManualClock

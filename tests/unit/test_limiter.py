@@ -6,11 +6,12 @@ import random
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from core.clock import ManualClock
 from core.errors import InvariantBroken, RateLimited
 from core.limiter import BudgetSpec, Gate, Limiter, Urgency, urgency, urgent
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def a_clock():

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
 import pytest
+
 from core.clock import ManualClock
 from core.errors import ConfigError, LoginNeeded, RateLimited, Retry
 from core.login import REFUSED_FOR_S, STORED, Login, LoginSpec

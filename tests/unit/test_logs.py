@@ -8,6 +8,7 @@ import warnings
 import httpx
 import pytest
 import structlog
+
 from core.logs import dropped, get_logger, set_up
 from core.seal import hide
 from core.secrets import Secret

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from core.errors import ConfigError
 from core.manifest import Budget, Manifest, bundled, load_manifest
 from tests.unit.configured import SHOP, STORE, changed, connectors, line_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from core.errors import InvariantBroken
 from tests.unit.configured import BOOKS, CONFIG, SHOP, STORE, changed, line_of, load, refused
 

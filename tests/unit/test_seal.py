@@ -5,6 +5,9 @@ import os
 import stat
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from core.seal import (
     BLOT,
     Seal,
@@ -15,8 +18,6 @@ from core.seal import (
     new_key,
     scrub,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.binary(max_size=300), st.binary(max_size=40))

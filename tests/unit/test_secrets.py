@@ -8,6 +8,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+
 from core.secrets import Secret, SecretRefused, from_environment, from_file
 
 

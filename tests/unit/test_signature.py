@@ -6,10 +6,11 @@ import hmac
 import json
 
 import pytest
-from core.errors import Forged, InvariantBroken
-from core.signature import verify, why_not_secrets
 from hypothesis import given
 from hypothesis import strategies as st
+
+from core.errors import Forged, InvariantBroken
+from core.signature import verify, why_not_secrets
 
 BODY = b'{"id": 1001,  "note": "caf\xc3\xa9"}'
 NAME = "X-Shopify-Hmac-Sha256"

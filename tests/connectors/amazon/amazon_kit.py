@@ -22,6 +22,7 @@ import httpx
 import jsonschema
 import pytest
 import yaml
+
 from connectors.amazon.fake import Fake
 from core.clock import ManualClock
 from core.contract import Answer

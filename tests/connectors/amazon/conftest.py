@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 from amazon_kit import MODELS, SETTINGS, START, Door, Witness, a_fake
-from connectors.amazon.fake import Fake
-from core.clock import ManualClock
 
 from connectors.amazon import Amazon
+from connectors.amazon.fake import Fake
+from core.clock import ManualClock
 
 
 @dataclass

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from amazon_kit import SETTINGS
+
+from connectors.amazon import Amazon
 from core.contract import Command, Offer, Page
 from core.errors import InDoubt, LoginNeeded, RateLimited, Rejected, Retry
 from core.model import ConfirmShipment, QuantityLine
-
-from connectors.amazon import Amazon
 
 
 def a_parcel(fake: Any, order: str, parcel: int = 1, quantity: int = 1, **change: Any) -> Command:
@@ -128,6 +128,18 @@ async def test_nothing_of_the_buyer_is_asked_for_beyond_the_address(shop):
     assert "recipient" in item.body
 
 
+async def test_what_the_mapping_needs_is_asked_for_in_a_search_and_a_fetch(shop):
+    order = shop.fake.place_order([{"sku": "TEE-BLU-M", "quantity": 1}], discount=200)
+    shop.fake.request_cancel(order)
+    shop.clock.advance(300)
+    fetched = await shop.amazon.fetch("order", order)
+    page = await shop.amazon.read("order", None, None)
+    for item in (fetched, page.items[0]):
+        assert {"proceeds", "fulfillment", "recipient"} <= item.body.keys()
+        (line,) = item.body["orderItems"]
+        assert {"proceeds", "fulfillment", "promotion", "cancellation", "tax"} <= line.keys()
+
+
 # ---------------------------------------------------------------- reading listings
 
 
@@ -135,6 +147,9 @@ async def test_a_snapshot_walks_past_the_thousand_a_search_can_show(shop):
     for number in range(1030):
         shop.fake.list_item(f"SKU-{number:05}", number)
         shop.clock.advance(1)
+    for number in range(40):  # our own writes: last updated is not the order of creation
+        shop.fake.market.accept(f"SKU-{number:05}", "merge", {"quantity": 1})
+    shop.clock.advance(1)
     pages = [await shop.amazon.read("listing", None, None)]
     while pages[-1].next is not None:
         assert len(pages) < 60, "the walk does not end"

@@ -19,10 +19,10 @@ from amazon_kit import (
     needs_shelf,
     validate,
 )
-from connectors.amazon.fake_calls import OPERATIONS
 from test_amazon_connector import a_parcel, an_offer
 
 from connectors.amazon import fake_calls
+from connectors.amazon.fake_calls import OPERATIONS
 
 pytestmark = needs_shelf
 ORDERS = "orders_2026-01-01.json"

@@ -9,6 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from amazon_kit import SETTINGS
+from test_amazon_connector import a_parcel, an_offer
+
+from connectors.amazon import Amazon, connect
 from core.breaker import Breaker
 from core.contract import Setup
 from core.errors import InDoubt, LoginNeeded, RateLimited, Retry
@@ -17,9 +20,6 @@ from core.limiter import BudgetSpec, Limiter
 from core.login import Login, LoginSpec
 from core.manifest import load_manifest
 from core.wire import Wire
-from test_amazon_connector import a_parcel, an_offer
-
-from connectors.amazon import Amazon, connect
 
 BASE = "https://sellingpartnerapi-na.amazon.com"
 SECRETS = {

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from amazon_kit import EXAMPLES, MODELS, REPO, START, a_fake, needs_shelf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from connectors.amazon.fake_words import order_of
 from core.clock import ManualClock
 from core.errors import Hold
@@ -16,8 +19,6 @@ from core.mapping import Mapping, load_mapping, run_samples
 from core.model import Collector, DeadlineKind, Order, Payment, RequestState
 from core.money import Money
 from core.strict import load_json
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 FOLDER = REPO / "mappings/amazon"
 ORDER = load_mapping(FOLDER / "order.yaml", "mappings/amazon/order.yaml")
@@ -88,6 +89,13 @@ def test_a_pending_order_claims_stock_and_is_kept_from_warehouse_and_books():
     assert order.payment == Payment.PENDING
     assert order.lines[0].quantity == 1
     assert order.currency == "USD"  # of the marketplace: no amount says it yet
+
+
+@pytest.mark.parametrize("state", ["PENDING", "PENDING_AVAILABILITY", "UNFULFILLABLE"])
+def test_an_order_amazon_does_not_release_is_not_shipped_even_with_an_address(state):
+    document = sample("order_unshipped")
+    document["fulfillment"]["fulfillmentStatus"] = state
+    assert not mapped(document).shippable
 
 
 def test_an_order_without_an_address_does_not_reach_the_warehouse():

@@ -6,6 +6,7 @@ import hmac
 from typing import Any
 
 import pytest
+
 from connectors.generic_channel.fake import NotPossible, SoldOut
 from core.contract import Command, Offer, Push
 from core.errors import Hold, InDoubt, Rejected

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from connectors.generic_erp.fake import Refused
 from core.contract import Command
 from core.errors import InDoubt, LoginNeeded, RateLimited, Rejected, Retry

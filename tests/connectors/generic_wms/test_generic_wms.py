@@ -6,6 +6,7 @@ import hmac
 from typing import Any
 
 import pytest
+
 from connectors.generic_wms.fake import NotEnough, NotPossible
 from core.contract import Command, Push, Receipt
 from core.errors import InDoubt, Rejected, Retry

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+
+from connectors.http_json import HttpJson, connect
 from core.breaker import Breaker
 from core.clock import ManualClock
 from core.contract import Command, Item, Setup
@@ -16,8 +18,6 @@ from core.limiter import BudgetSpec, Limiter
 from core.login import Login, LoginSpec
 from core.manifest import load_manifest
 from core.wire import Wire
-
-from connectors.http_json import HttpJson, connect
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 SECRETS = {

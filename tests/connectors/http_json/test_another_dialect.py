@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from connectors.http_json import HttpJson, connect
 from core.clock import ManualClock
 from core.contract import Answer, Command, Offer, Push, Setup
 from core.errors import InDoubt, LoginNeeded, Rejected, Retry
@@ -19,8 +21,6 @@ from core.login import LoginSpec
 from core.model import BookInvoice, BookShipment
 from core.money import Money
 from tests.connectors.http_json.kit import NOW, a_door, a_pass
-
-from connectors.http_json import HttpJson, connect
 
 BASE = "https://odd.example/rpc/v2"
 MANIFEST: dict[str, Any] = {
@@ -297,7 +297,7 @@ async def test_an_envelope_is_put_around_the_document_and_never_changed(odd: Odd
         ({"error": {"data": {"name": "LockNotAvailable"}}}, Retry),
         ({"status_code": 500, "detail": "oops"}, InDoubt),
         ({"status_code": "401"}, LoginNeeded),
-        ({"ok": "0"}, InDoubt),
+        ({"ok": "0", "data": {"result": {"doc_id": 9}}}, InDoubt),
         ({"ok": 1, "data": {"result": {}}}, InDoubt),
         ({}, InDoubt),
     ],

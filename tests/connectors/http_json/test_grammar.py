@@ -7,6 +7,7 @@ import copy
 from typing import Any
 
 import pytest
+
 from connectors.http_json.grammar import parse
 from connectors.http_json.pointing import Template, at, placed
 from core.errors import ConfigError, Rejected

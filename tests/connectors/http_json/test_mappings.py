@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from core.codec import from_json
 from core.contract import Command, Push
 from core.manifest import load_manifest

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from connectors.shopify import Shopify, connect
 from connectors.shopify.fake import Fake
 from core.breaker import Breaker
 from core.clock import ManualClock
@@ -23,8 +25,6 @@ from core.limiter import BudgetSpec, Limiter
 from core.login import Login, LoginSpec
 from core.model import ConfirmShipment, QuantityLine
 from core.wire import Wire
-
-from connectors.shopify import Shopify, connect
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 #: Copies of other projects' files stay outside the repository.

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import uvicorn
-from connectors.shopify.fake import Fake, sign
-from core.fake import World
 from shopify_kit import SETTINGS
 
 from connectors.shopify import documents
+from connectors.shopify.fake import Fake, sign
+from core.fake import World
 
 
 def _client() -> Any:

@@ -15,10 +15,10 @@ from functools import cache
 from typing import Any
 
 import pytest
-from core.contract import Offer
 from shopify_kit import Bench, a_shipment, bench, schema, shelf
 
 from connectors.shopify import documents
+from core.contract import Offer
 
 graphql = pytest.importorskip("graphql", reason="needs the `proof` extra")
 values = pytest.importorskip("graphql.execution.values", reason="needs the `proof` extra")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from core.errors import InDoubt, LoginNeeded, RateLimited, Rejected, Retry
 from shopify_kit import SETTINGS, Bench, Said, a_shipment, bench, connector_over, shelf
+
+from core.errors import InDoubt, LoginNeeded, RateLimited, Rejected, Retry
 
 
 def _errors(code: str, data: object = None) -> dict[str, object]:
@@ -86,7 +87,7 @@ def _order(of: Bench) -> dict[str, object]:
     [
         {},
         _errors("INTERNAL_SERVER_ERROR"),
-        _errors("INTERNAL_SERVER_ERROR", {"fulfillmentCreate": {"fulfillment": None}}),
+        _errors("ACCESS_DENIED", {"fulfillmentCreate": {"fulfillment": None}}),
     ],
     ids=["nothing", "broken", "ran and broke"],
 )

@@ -8,11 +8,12 @@ import hmac
 import json
 
 import pytest
+from shopify_kit import NOON, SETTINGS, Said, bench, connector_over
+
 from connectors.shopify.fake import sign
 from core import signature
 from core.contract import Event, Push
 from core.errors import Forged, Hold, Rejected
-from shopify_kit import NOON, SETTINGS, Said, bench, connector_over
 
 URL = "https://truecount.example/hooks/shopify"
 

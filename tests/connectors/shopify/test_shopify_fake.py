@@ -6,13 +6,13 @@ import json
 
 import httpx
 import pytest
+from shopify_kit import SETTINGS, bench
+
+from connectors.shopify import TOPICS
 from connectors.shopify.fake_graphql import Refused, execute, parse
 from connectors.shopify.fake_shop import SoldOut
 from core.fakehost import FakeHost
 from core.manifest import load_manifest
-from shopify_kit import SETTINGS, bench
-
-from connectors.shopify import TOPICS
 
 
 def test_the_manifest_is_accepted_and_names_the_topics_we_understand() -> None:

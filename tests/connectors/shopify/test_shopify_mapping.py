@@ -8,15 +8,16 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shopify_kit import REPOSITORY, a_shipment, bench, shelf
+
 from connectors.shopify.standing import standing
 from core.mapping.mapping import Mapping, load_mapping
 from core.mapping.samples import run_samples
 from core.model import Collector, Listing, Order, Payment
 from core.money import Money
 from core.strict import load_json
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from shopify_kit import REPOSITORY, a_shipment, bench, shelf
 
 FOLDER = REPOSITORY / "mappings" / "shopify"
 

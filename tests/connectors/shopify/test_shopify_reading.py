@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from connectors.shopify.standing import standing
 from shopify_kit import NOON, bench
+
+from connectors.shopify.standing import standing
 
 
 async def test_a_pass_ends_with_the_greatest_stamp_seen() -> None:
@@ -46,6 +47,17 @@ async def test_the_bound_is_inclusive_and_rounded_down_to_their_second() -> None
 
 async def test_an_empty_last_page_keeps_the_watermark() -> None:
     """H47: the orders behind the cursor moved on while we read."""
+    of = bench()
+    of.fake.add_product("T", stock=60)
+    for _ in range(51):
+        of.fake.place_order([{"sku": "T", "quantity": 1}])
+    first = await of.connector.read("order", None, None)
+    of.fake.shop.orders.popitem()
+    last = await of.connector.read("order", None, first.next)
+    assert (last.items, last.next, last.since) == ([], None, "2026-11-20T12:00:00Z")
+
+
+async def test_a_pass_that_finds_nothing_starts_there_again() -> None:
     of = bench()
     token = "2026-11-20T11:59:00Z eyJsYXN0X2lkIjogMTAsICJsYXN0X3ZhbHVlIjogInoifQ=="
     page = await of.connector.read("order", None, token)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from shopify_kit import Bench, a_shipment, bench
+
 from core.contract import Command
 from core.errors import InDoubt, Rejected, Retry
-from shopify_kit import Bench, a_shipment, bench
 
 
 def shop() -> Bench:
@@ -161,6 +162,18 @@ async def test_a_canceled_order_is_refused_and_never_called_done() -> None:
     with pytest.raises(Rejected, match="canceled"):
         await of.connector.send(command)
     assert await of.connector.find(command) is None
+
+
+async def test_our_own_units_are_not_counted_twice() -> None:
+    """One of two units went out under our number, the other was canceled: not all is done."""
+    of = shop()
+    order = placed(of, a=2, b=0)
+    await of.connector.send(a_shipment(order, [("A", 1)]))
+    of.fake.cancel_order("#1001")
+    whole = a_shipment(order, [("A", 2)])
+    assert await of.connector.find(whole) is None
+    with pytest.raises(Rejected, match="too little left"):
+        await of.connector.send(whole)
 
 
 async def test_a_deleted_order_is_refused() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from shopify_kit import Bench, Said, bench, connector_over
+
 from connectors.shopify.stock import CALLS_MAX
 from core.contract import Offer
 from core.errors import InDoubt, Rejected, Retry
-from shopify_kit import Bench, Said, bench, connector_over
 
 
 def shop(*skus: str, units: int = 10) -> Bench:

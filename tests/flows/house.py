@@ -1,0 +1,470 @@
+"""A whole seller in one process: the real App on real SQLite, fakes behind its doors, no sockets.
+
+Time stands still until somebody waits for something. `settle` walks from one due
+time to the next as the daemon's loops would; after every single step the watchers
+look whether what must always hold still holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from core import operate, stock, views
+from core.app import App, build, restore_health
+from core.clock import ManualClock
+from core.config import load_config
+from core.fakehost import FakeHost
+from core.serving import hook_spec
+from core.store.engine import Store
+from core.web.receiver import Receiver, ReceiverLimits
+from core.work import Work
+
+ROOT = Path(__file__).resolve().parents[2]
+START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
+SEED = 20261125
+ENV = {
+    "SEAL": base64.b64encode(b"a key of tests, never for real!!").decode(),
+    "CHANNEL": "channel-token",
+    "DEPOT": "wms-token",
+    "BOOKS": "erp-key",
+    "BOUTIQUE": "boutique-token",
+    **{f"HOOK_{name}": f"{name}-hook-secret" for name in ("shop", "market", "depot", "boutique")},
+}
+
+CHANNEL = """\
+  {name}:
+    connector: generic_channel
+    network: private
+    settings: {{base_url: "http://127.0.0.1:9/{name}"}}
+    secrets: {{api_token: "${{CHANNEL}}", webhook_secret: "${{HOOK_{name}}}"}}
+    every: {{order: 30s, listing: 10m}}
+"""
+SHOPIFY = """\
+  boutique:
+    connector: shopify
+    network: private
+    settings: {base_url: "http://127.0.0.1:9/boutique"}
+    secrets: {access_token: "${BOUTIQUE}", webhook_secret: "${HOOK_boutique}"}
+    every: {order: 30s, listing: 10m}
+"""
+CONFIG = """\
+company: {{name: Acme, timezone: Europe/Berlin, currency: EUR}}
+state: state/truecount.db
+seal_key: ${{SEAL}}
+mappings: "{mappings}"
+listen: {{public_url: "http://127.0.0.1:8080"}}
+systems:
+{channels}
+  depot:
+    connector: generic_wms
+    network: private
+    settings: {{base_url: "http://127.0.0.1:9/depot"}}
+    secrets: {{api_token: "${{DEPOT}}", webhook_secret: "${{HOOK_depot}}"}}
+    every: {{stock_reading: 30s, shipment: 30s}}
+{source}
+  books:
+    connector: generic_erp
+    network: private
+    settings: {{base_url: "http://127.0.0.1:9/books"}}
+    secrets: {{api_key: "${{BOOKS}}"}}
+    every: {{document: 2m, price: 2m, stock_reading: 10m}}
+locations:
+  main:
+    at: {{depot: EAST, books: MAIN}}
+    serves: [{serves}]
+    safety_stock: {safety}
+owners:
+  - {{number: on_hand, owner: depot}}
+  - {{number: list_price, owner: books}}
+  - {{number: unit_cost, owner: books}}
+  - {{number: tax, owner: books}}
+  - {{number: invoice, owner: books}}
+report:
+  recipients: [owner@acme.example]
+  from: truecount@acme.example
+  smtp: {{host: 127.0.0.1, port: 2525, tls: none}}
+"""
+
+
+class Killed(BaseException):
+    """The process ends here. Nothing of ours may catch it, as nothing catches SIGKILL."""
+
+
+@dataclass
+class Wires(httpx.AsyncBaseTransport):
+    """The network between the daemon and one system, with a place to cut it."""
+
+    system: str
+    host: FakeHost
+    kill_before: str = ""  # "POST /orders": the process ends before this call leaves
+    kill_after: str = ""  # … after the system has done it, before we hear of it
+    headers: dict[str, str] = field(default_factory=dict)  # added to every answer that fails
+    on_request: list[Callable[[httpx.Request], None]] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix(f"/{self.system}")
+        what = f"{request.method} {path}"
+        self.sent.append(what)
+        for look in self.on_request:
+            look(request)
+        if self.kill_before and what.startswith(self.kill_before):
+            self.kill_before = ""
+            raise Killed(what)
+        response = await httpx.ASGITransport(app=self.host.app).handle_async_request(request)
+        if self.kill_after and what.startswith(self.kill_after):
+            self.kill_after = ""
+            raise Killed(what)
+        return response
+
+    def count(self, what: str) -> int:
+        return sum(one.startswith(what) for one in self.sent)
+
+
+@dataclass
+class House:
+    """The seller. Verbs act on the fakes; `rows` and `one` look into the database."""
+
+    folder: Path
+    clock: ManualClock
+    host: FakeHost
+    wires: dict[str, Wires]
+    lost_pushes: set[str] = field(default_factory=set)
+    watchers: list[Callable[[House], None]] = field(default_factory=list)
+    app: App = field(init=False)
+    receiver: httpx.AsyncClient = field(init=False)
+    starts: int = 0
+
+    # -------------------------------------------------------------- our side
+
+    async def start(self) -> None:
+        config = load_config(self.folder / "config.yaml", ENV)
+        self.starts += 1
+        app = self.app = build(
+            config,
+            self.clock,
+            rng=random.Random(SEED + self.starts),
+            transports=self.wires.__getitem__,
+            threaded=False,
+        )
+        app.store.open()
+        restore_health(app)
+        await app.outbox.recover()
+        await app.publisher.recover()
+        await app.sweep.prepare()
+        receiver = Receiver(
+            hooks={n: spec for n, s in config.systems.items() if (spec := hook_spec(s))},
+            store=app.store,
+            seal=app.seal,
+            clock=self.clock,
+            limits=ReceiverLimits(),
+            on_kept=lambda: None,
+            metrics=app.metrics,
+        )
+        self.receiver = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=receiver), base_url="http://truecount"
+        )
+
+    async def stop(self) -> None:
+        await self.receiver.aclose()
+        await self.app.close()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def step(self) -> bool:
+        """Everything that is due now, once. True if anything was."""
+        app, moved = self.app, False
+        rows, _ = await app.intake.run_once()
+        moved |= rows > 0
+        self._watch()
+        for name, system in app.config.systems.items():
+            if system.manifest.reads:
+                moved |= await app.sweep.run_fetches(name) > 0
+                due = app.sweep.due(name)
+                for row in due:
+                    await app.sweep.one_page(row)
+                    self._watch()
+                moved |= bool(due)
+            if app.doors[name].closed_for_s > 0:
+                continue
+            if system.manifest.accepts:
+                moved |= await app.outbox.deliver_due(name, system.manifest.at_once) > 0
+                self._watch()
+            if system.manifest.stock_write is not None:
+                moved |= await app.publisher.publish_once(name) > 0
+                self._watch()
+        return moved
+
+    def _watch(self) -> None:
+        for watcher in self.watchers:
+            watcher(self)
+
+    async def now(self) -> None:
+        """Everything that can happen without waiting."""
+        for _ in range(300):
+            if not await self.step():
+                return
+        raise AssertionError("it does not come to rest")
+
+    async def settle(self, seconds: float = 70.0) -> None:
+        """Let this much time pass, from one due time to the next."""
+        end = self.clock.now() + timedelta(seconds=seconds)
+        while True:
+            await self.now()
+            now = self.clock.now()
+            if now >= end:
+                return
+            due = min([at for at in self._due_times() if at > now], default=end)
+            self.clock.advance(max(0.001, (min(due, end) - now).total_seconds()))
+
+    def _due_times(self) -> list[datetime]:
+        app, found = self.app, []
+        for name, system in app.config.systems.items():
+            times = [app.sweep.next_due(name)]
+            if system.manifest.accepts:
+                times.append(app.outbox.next_due(name))
+            if system.manifest.stock_write is not None:
+                times.append(app.publisher.next_due(name))
+            found += [at for at in times if at is not None]
+            closed = app.doors[name].closed_for_s
+            if closed > 0:
+                found.append(self.clock.now() + timedelta(seconds=closed))
+        return found
+
+    async def operate(self, verb: str, **words: Any) -> dict[str, Any]:
+        return await operate.operate(self.app, verb, words)
+
+    async def push(self, system: str, headers: Mapping[str, str], body: bytes) -> int:
+        if system in self.lost_pushes:
+            return 503
+        answer = await self.receiver.post(f"/hooks/{system}", headers=headers, content=body)
+        return answer.status_code
+
+    # -------------------------------------------------------------- looking
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """As another process sees it: only what was committed."""
+        connection = sqlite3.connect(self.app.store.path)
+        connection.row_factory = sqlite3.Row
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    def one(self, sql: str, *values: Any) -> Any:
+        found = self.rows(sql, *values)
+        assert len(found) == 1, f"{len(found)} rows: {sql}"
+        return found[0][0] if len(found[0]) == 1 else found[0]
+
+    def order(self, system: str, external_id: str) -> sqlite3.Row:
+        return self.one(
+            "SELECT * FROM orders WHERE system = ? AND external_id = ?", system, external_id
+        )
+
+    def state(self, system: str, order: Mapping[str, Any]) -> str:
+        return str(self.order(system, order["id"])["state"])
+
+    def line(self, system: str, order: Mapping[str, Any], key: str = "1") -> tuple[int, ...]:
+        """(ordered, claimed, short, consumed, cancelled) of one line."""
+        row = self.one(
+            "SELECT ordered, claimed, short, consumed, cancelled FROM lines"
+            " WHERE order_id = ? AND key = ?",
+            self.order(system, order["id"])["id"],
+            key,
+        )
+        return tuple(row)
+
+    def commands(self, kind: str = "%") -> list[sqlite3.Row]:
+        return self.rows("SELECT * FROM outbox WHERE kind LIKE ? ORDER BY id", kind)
+
+    def command(self, kind: str) -> sqlite3.Row:
+        found = self.commands(kind)
+        assert len(found) == 1, [row["key"] for row in found]
+        return found[0]
+
+    def causes(self) -> list[str]:
+        """Of open exceptions."""
+        sql = "SELECT cause FROM holds WHERE closed_at IS NULL ORDER BY cause"
+        return [row["cause"] for row in self.rows(sql)]
+
+    def sellable(self, sku: str = "TEA", location: str = "main") -> int:
+        with self.app.store.read() as connection:
+            work = Work.begin(connection, self.app.network, self.app.seal, self.clock.now())
+            return stock.terms_of(work, sku, location).sellable
+
+    def oversold(self) -> list[dict[str, Any]]:
+        with self.app.store.read() as connection:
+            return views.oversold(connection, self.app.network, self.clock.now())
+
+    async def write(self, sql: str) -> None:
+        """A trigger, mostly: what a full disk or a crash would do to one statement."""
+        await self.app.store.write(lambda connection: connection.exec_driver_sql(sql) and None)
+
+    # -------------------------------------------------------------- their side
+
+    def fake(self, name: str) -> Any:
+        return self.host.fake(name)
+
+    @property
+    def shop(self) -> Any:
+        return self.host.fake("shop")
+
+    @property
+    def market(self) -> Any:
+        return self.host.fake("market")
+
+    @property
+    def depot(self) -> Any:
+        return self.host.fake("depot")
+
+    @property
+    def books(self) -> Any:
+        return self.host.fake("books")
+
+    def faults(self, name: str, **words: Any) -> None:
+        self.host.faults(name).takes(words)
+
+    async def sells(self, **units: int) -> None:
+        """These articles lie in the depot, are known to the books and offered on both channels."""
+        for sku, count in units.items():
+            self.depot.receive(sku, "EAST", count)
+            self.books.set_item(sku, "10.00", "4.00")
+            for channel in (self.shop, self.market):
+                channel.list_item(sku, price="10.00")
+        await self.settle()
+
+    def asked(self) -> list[dict[str, Any]]:
+        """Orders in the warehouse."""
+        return list(self.depot.orders())
+
+    def waiting(self) -> str:
+        """The reference of the one order that waits in the warehouse."""
+        found = [o["reference"] for o in self.depot.orders() if o["state"] in _WAITS]
+        assert len(found) == 1, found
+        return str(found[0])
+
+    def promised(self, sku: str) -> int:
+        """Units the warehouse has accepted and not shipped."""
+        return sum(
+            line["quantity"]
+            for order in self.depot.orders()
+            for line in order["left"]
+            if line["sku"] == sku
+        )
+
+    def bought(self, sku: str) -> int:
+        """Units of the channels' orders that are neither cancelled nor have left the depot."""
+        sold = sum(c.sold().get(sku, 0) for c in (self.shop, self.market))
+        left = sum(
+            line["quantity"]
+            for parcel in self.depot.shipments()
+            for line in parcel["lines"]
+            if line["sku"] == sku
+        )
+        return sold - left
+
+
+_WAITS = ("open", "part_shipped")
+_template: list[bytes] = []
+
+
+async def _empty_state(folder: Path) -> bytes:
+    """Made once: thirty tables with an fsync each are most of a test's time."""
+    if not _template:
+        path = folder / "template.db"
+        store = Store(path, threaded=False)
+        store.open()
+        await store.close()
+        _template.append(path.read_bytes())
+    return _template[0]
+
+
+@asynccontextmanager
+async def house(
+    tmp_path: Path,
+    *,
+    basis: str = "on_hand",
+    source: str = "",
+    safety: int = 0,
+    boutique: bool = False,
+    mappings: bool = False,
+    pushes: bool = True,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
+) -> AsyncIterator[House]:
+    """Open for business. `mappings`: a copy of its own that a test may edit."""
+    folder = tmp_path / "house"
+    (folder / "state").mkdir(parents=True)
+    (folder / "state" / "truecount.db").write_bytes(await _empty_state(tmp_path))
+    if mappings:
+        shutil.copytree(ROOT / "mappings", folder / "mappings")
+    channels = ["shop", "market"]
+    text = "".join(CHANNEL.format(name=name) for name in channels)
+    if boutique:
+        channels.append("boutique")
+        text += SHOPIFY
+    if basis == "available":
+        source = source or "{basis: available, ordered_by: counter}"
+    (folder / "config.yaml").write_text(
+        CONFIG.format(
+            mappings=folder / "mappings" if mappings else ROOT / "mappings",
+            channels=text.rstrip(),
+            source=f"    stock_source: {source}" if source else "",
+            serves=", ".join(channels),
+            safety=safety,
+        )
+    )
+    clock = ManualClock(START)
+    given = {name: dict(words) for name, words in (settings or {}).items()}
+    push = "true" if pushes else "false"
+    cast: list[dict[str, Any]] = [
+        {"name": name, "connector": "generic_channel", "settings": {"prefix": name[0].upper()}}
+        for name in ("shop", "market")
+    ]
+    cast.append({"name": "depot", "connector": "generic_wms", "settings": {"basis": basis}})
+    cast.append({"name": "books", "connector": "generic_erp"})
+    if boutique:
+        secrets = {"access_token": "boutique-token", "webhook_secret": "boutique-hook-secret"}
+        cast.append(
+            {
+                "name": "boutique",
+                "connector": "shopify",
+                "settings": {"currency": "EUR"},
+                "secrets": secrets,
+            }
+        )
+    for one in cast:
+        one.setdefault("secrets", {"webhook_secret": f"{one['name']}-hook-secret"})
+        one["settings"] = {"push": push, **one.get("settings", {}), **given.get(one["name"], {})}
+    found: list[House] = []
+
+    def way_in(name: str) -> Callable[[Mapping[str, str], bytes], Awaitable[int]]:
+        async def deliver(headers: Mapping[str, str], body: bytes) -> int:
+            return await found[0].push(name, headers, body)
+
+        return deliver
+
+    host = FakeHost(
+        cast, now=clock.now, seed=SEED, deliver={one["name"]: way_in(one["name"]) for one in cast}
+    )
+    wires = {one["name"]: Wires(one["name"], host) for one in cast}
+    it = House(folder, clock, host, wires)
+    found.append(it)
+    await it.start()
+    try:
+        yield it
+    finally:
+        await it.stop()
+        await host.close()
