@@ -68,6 +68,7 @@ class App:
     breakers: dict[str, Breaker] = field(default_factory=dict)
     logins: dict[str, Login] = field(default_factory=dict)
     connectors: dict[str, Any] = field(default_factory=dict)
+    backlog: int = 0  # kept and not yet applied, as last counted
     intake: Intake = field(init=False)
     sweep: Sweep = field(init=False)
     outbox: Outbox = field(init=False)

@@ -28,6 +28,7 @@ from core.web.operations import (
 from core.web.receiver import HookSpec, Receiver, ReceiverLimits
 from core.web.server import ServerLimits, WebServer
 
+MIB = 1024 * 1024
 #: A loop that has not come round for so long is wedged on something (H33).
 WEDGED_S = 120.0
 
@@ -57,10 +58,11 @@ def servers(daemon: Daemon) -> list[WebServer]:
         seal=app.seal,
         clock=app.clock,
         limits=ReceiverLimits(
-            body_max=listen.body_max, waiting_max=listen.waiting_max, answer_s=listen.deadline_s
+            body_max=listen.body_max, backlog_max=listen.waiting_max, answer_s=listen.deadline_s
         ),
         on_kept=lambda: daemon.wake("intake"),
         metrics=app.metrics,
+        backlog=lambda: app.backlog,
     )
 
     def refuse() -> None:
@@ -77,7 +79,7 @@ def servers(daemon: Daemon) -> list[WebServer]:
         limits=ServerLimits(
             request_s=listen.deadline_s,
             connections_max=listen.connections,
-            per_address_max=listen.connections,
+            wire_bytes_max=max(16 * MIB, 4 * listen.body_max),
         ),
         place=(app.config.file, 1),
     )
@@ -189,6 +191,7 @@ async def gauges(app: App) -> None:
             .where(outbox.c.state != "done")
             .group_by(outbox.c.system, outbox.c.state)
         ).all()
+    app.backlog = waiting
     app.metrics.pending.set(waiting)
     app.metrics.outbox.clear()
     for row in rows:

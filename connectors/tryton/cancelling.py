@@ -9,7 +9,6 @@ Nothing was invoiced for them, so there is no money to take back.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from connectors.tryton import delivery
 from connectors.tryton import sale as sales
@@ -56,6 +55,7 @@ async def cancel(facts: Facts, record: CancelOrder) -> Receipt:
     ours = await delivery.by_reference(facts, record.reference)
     if not ours:
         ours = await _take_out(facts, sale, record)
+    await _settle(facts, sale)
     for shipment in ours:
         if shipment["state"] != "cancelled":
             await facts.rest.press(SHIPMENT, shipment["id"], "cancel")
@@ -89,7 +89,7 @@ async def _split(facts: Facts, shipment: Row, taken: Counter[str], reference: st
     """The whole shipment where all of it goes; else a new one with copies of the moves.
 
     The copy is made before the original is cut: a broken attempt then leaves too much
-    on order for a while, never too little, and `_settle` finishes the cut.
+    on order for a while, never too little, and `_settle` makes the cut.
     """
     await delivery.to_draft(facts, shipment)
     if taken == delivery.moved([shipment]):
@@ -98,11 +98,35 @@ async def _split(facts: Facts, shipment: Row, taken: Counter[str], reference: st
     head = await facts.rest.get(SHIPMENT, shipment["id"], _SHIPMENT)
     moves = [["create", await _copies(facts, shipment, taken)]]
     copy = {**_values(head or {}, _SHIPMENT), "reference": reference, "outgoing_moves": moves}
-    made = await facts.rest.create(SHIPMENT, copy, delivery.FIELDS)
-    keep = delivery.moved([shipment]) - taken
-    changes: dict[str, Any] = {"outgoing_moves": delivery.reductions(shipment, keep)}
-    await facts.rest.update(SHIPMENT, shipment["id"], changes)
-    return made
+    return await facts.rest.create(SHIPMENT, copy, delivery.FIELDS)
+
+
+async def _settle(facts: Facts, sale: Row) -> None:
+    """Cut from the open shipments what the cancelled one has taken over.
+
+    Found by counting, not by remembering: moves of a sale line beyond its quantity.
+    """
+    excess = await _excess(facts, sale)
+    for shipment in await delivery.of_sale(facts, sale["id"]):
+        if shipment["state"] != "draft" or shipment["reference"]:
+            continue  # what is to be cut was brought to draft before it was copied
+        held = delivery.moved([shipment])
+        cut = held & excess
+        if cut:
+            excess -= cut
+            changes = delivery.reductions(shipment, held - cut)
+            await facts.rest.update(SHIPMENT, shipment["id"], {"outgoing_moves": changes})
+
+
+async def _excess(facts: Facts, sale: Row) -> Counter[str]:
+    fields = ("quantity", "product.code", "moves.quantity", "moves_recreated")
+    excess: Counter[str] = Counter()
+    for line in await facts.rest.search("sale.line", [["sale", "=", sale["id"]]], fields):
+        moves = [move for move in line["moves"] if move["id"] not in line["moves_recreated"]]
+        over = sum(units(move["quantity"]) for move in moves) - units(line["quantity"])
+        if over > 0 and moves:
+            excess[line["product"]["code"]] += int(over)
+    return excess
 
 
 async def _copies(facts: Facts, shipment: Row, taken: Counter[str]) -> list[Row]:

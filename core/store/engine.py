@@ -204,6 +204,7 @@ def _writing_engine(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=StaticPool,
+        hide_parameters=True,  # an error must not carry a buyer or a token (T13)
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5.0},
     )
     return engine
@@ -213,6 +214,7 @@ def _reading_engine(path: Path) -> Engine:
     return create_engine(
         f"sqlite:///file:{path}?mode=ro&uri=true",
         poolclass=StaticPool,
+        hide_parameters=True,  # an error must not carry a buyer or a token (T13)
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5.0},
     )
 
@@ -233,7 +235,9 @@ def _assert_durable(connection: Connection) -> None:
 
 
 def _assert_schema(connection: Connection, path: Path) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # one transaction: all tables or none
     metadata.create_all(connection)
+    connection.exec_driver_sql("COMMIT")
     found = connection.execute(
         select(meta.c.value).where(meta.c.key == "schema_version")
     ).scalar_one_or_none()

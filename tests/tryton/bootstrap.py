@@ -60,6 +60,7 @@ def main() -> None:
     config.set_trytond(database=args.role, user="admin", config_file=str(folder / "trytond.conf"))
     facts = build(args.role, args.currency)
     facts["db"] = args.role
+    facts["admin"] = {"login": "admin", "password": PASSWORD}
     (folder / f"{args.role}.json").write_text(json.dumps(facts, indent=1))
     sys.stdout.flush()
     os._exit(0)  # proteus keeps threads of its pool alive

@@ -155,19 +155,23 @@ class TrytonError(Exception):
 
 @dataclass
 class Person:
-    """Somebody at the desktop client: JSON-RPC with a session, as the client does it."""
+    """Somebody at the desktop client: JSON-RPC with a session, as the client does it.
+
+    Logs in as the administrator, who may do what the daemon's own user may not.
+    """
 
     server: TrytonServer
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
     context: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        robot = self.server.facts["robot"]
-        login = [robot["login"], {"password": robot["password"]}]
+        admin = self.server.facts["admin"]
+        login = [admin["login"], {"password": admin["password"]}]
         user, token, _ = self._rpc("common.db.login", login)
-        session = base64.b64encode(f"{robot['login']}:{user}:{token}".encode()).decode()
+        session = base64.b64encode(f"{admin['login']}:{user}:{token}".encode()).decode()
         self.http.headers["Authorization"] = f"Session {session}"
         self.context = self._rpc("model.res.user.get_preferences", [True, {}])
+        self.context["company"] = self.server.facts["company"]
 
     def _rpc(self, method: str, params: list[Any]) -> Any:
         body = {"id": 1, "method": method, "params": encode(params)}
@@ -306,16 +310,17 @@ class Bookkeeper(Person):
         return self.rows("sale.line", [["sale.reference", "=", reference]], fields)
 
     def postings(self, invoice: str) -> dict[str, Decimal]:
-        """Debit less credit by account name, of one invoice's entry."""
+        """Debit less credit of one invoice's entry, by what the account is for."""
+        roles = {number: role for role, number in self.server.facts["accounts"].items()}
         (row,) = self.rows("account.invoice", [["number", "=", invoice]], ["move"])
         lines = self.rows(
-            "account.move.line", [["move", "=", row["move"]]], ["account.name", "debit", "credit"]
+            "account.move.line", [["move", "=", row["move"]]], ["account", "debit", "credit"]
         )
         sums: dict[str, Decimal] = {}
         for line in lines:
-            name = line["account."]["name"]
-            sums[name] = sums.get(name, Decimal(0)) + line["debit"] - line["credit"]
-        return {name: amount for name, amount in sums.items() if amount}
+            role = roles.get(line["account"], str(line["account"]))
+            sums[role] = sums.get(role, Decimal(0)) + line["debit"] - line["credit"]
+        return {role: amount for role, amount in sums.items() if amount}
 
     def change_price(self, sku: str, price: str) -> None:
         """The list price is the ledger's to change."""

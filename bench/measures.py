@@ -1,0 +1,359 @@
+"""What is measured. Every case runs its floor in the same round, before it; rounds interleave."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.cli.scene import Remote
+
+from bench import exact
+from bench.fakes import sku
+from bench.load import (
+    Burst,
+    Lines,
+    Market,
+    Sale,
+    closed,
+    fdatasync_floor,
+    opened,
+)
+from bench.stage import HOOK_SECRET, SKUS, UNITS, Database, Process, Stage
+
+DRAIN_S = 240.0
+#: Orders on their way at most while a sustained rate is measured.
+WINDOW = 128
+
+
+@dataclass(slots=True)
+class Figures:
+    """All rounds of one case of one subject; a figure is the median of its rounds."""
+
+    measure: str
+    case: str
+    who: str
+    rounds: list[dict[str, float]] = field(default_factory=list)
+
+    def median(self, key: str) -> float | None:
+        values = [each[key] for each in self.rounds if key in each]
+        return statistics.median(values) if values else None
+
+
+@dataclass(slots=True)
+class Play:
+    """One daemon with its fakes and its floor, and everything ever sent to it."""
+
+    stage: Stage
+    rounds: int
+    quick: bool
+    fakes: Process
+    floor: Process
+    daemon: Process
+    market: Market
+    floor_market: Market
+    lines: Lines
+    floor_lines: Lines
+    database: Database
+    remote: Remote
+    figures: list[Figures] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    at_rest_mib: float = 0.0
+
+    @classmethod
+    async def begin(
+        cls, stage: Stage, *, rounds: int, quick: bool, profile_to: Path | None
+    ) -> Play:
+        fakes, floor = stage.start_fakes(), stage.start_floor()
+        daemon = stage.start_daemon(stage.folder / "state", profile_to=profile_to)
+        stage.ready(daemon)
+        skus = [sku(index) for index in range(SKUS)]
+        play = cls(
+            stage=stage,
+            rounds=rounds,
+            quick=quick,
+            fakes=fakes,
+            floor=floor,
+            daemon=daemon,
+            market=Market(stage.shops, skus, HOOK_SECRET),
+            floor_market=Market(stage.floors, skus, HOOK_SECRET, prefix="F"),
+            lines=Lines(stage.hooks_port),
+            floor_lines=Lines(stage.floor_port),
+            database=Database(stage.folder / "state" / "truecount.db"),
+            remote=Remote(stage.fakes_port),
+        )
+        await play._first_pass()
+        return play
+
+    async def _first_pass(self) -> None:
+        """Until stock is read and every channel was told every number once."""
+        began = time.perf_counter()
+        channels = self.stage.channels
+        while time.perf_counter() - began < DRAIN_S:
+            told = self.database.number("SELECT count(*) FROM published")
+            cursors = self.database.number("SELECT count(*) FROM publish_cursors")
+            if (told, cursors) == (SKUS * channels, channels) and not self.database.waiting():
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise RuntimeError("the first sweep did not end; see daemon.log")
+        seconds = time.perf_counter() - began
+        self.notes.append(
+            f"first sweep: {SKUS} SKUs on {channels} channels told in {seconds:.1f} s"
+        )
+        await asyncio.sleep(2.0)
+        self.at_rest_mib = self.daemon.memory_mib()
+
+    def figure(self, measure: str, case: str, who: str, **values: float) -> None:
+        for each in self.figures:
+            if (each.measure, each.case, each.who) == (measure, case, who):
+                each.rounds.append(values)
+                return
+        self.figures.append(Figures(measure, case, who, [values]))
+
+    async def drain(self) -> float:
+        """Seconds until nothing waits any more."""
+        began = time.perf_counter()
+        while (waiting := self.database.waiting()) and time.perf_counter() - began < DRAIN_S:
+            await asyncio.sleep(0.1)
+        if waiting:
+            self.wrong.append(f"{waiting} things still wait after {DRAIN_S:g} s")
+        return time.perf_counter() - began
+
+    def check(self, measure: str) -> None:
+        found = exact.all_of_it(self.market.made, self.database, self.remote, self.stage.shops)
+        self.wrong += [f"{measure}: {words}" for words in found]
+
+    def end(self) -> None:
+        self.lines.close()
+        self.floor_lines.close()
+        self.database.close()
+        self.remote.close()
+
+
+async def timed(process: Process, work: Awaitable[Burst]) -> tuple[Burst, dict[str, float]]:
+    """A burst and its figures, with the CPU time of the process under test."""
+    before = process.cpu_s()
+    burst = await work
+    cpu_s = process.cpu_s() - before
+    answered = max(1, burst.answered)
+    return burst, {
+        "per_second": burst.per_second,
+        "p50_ms": percentile(burst.latencies_ms, 50),
+        "p99_ms": percentile(burst.latencies_ms, 99),
+        "cpu_ms": cpu_s * 1000 / answered,
+        "refused": float(burst.refused),
+    }
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    if not values:
+        return float("nan")
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
+# ------------------------------------------------------------------ 1 webhook -> durable 2xx
+
+
+async def intake(play: Play) -> None:
+    """The whole daemon works behind the 2xx: each push is a new order, told to all systems."""
+    few = play.quick
+    play.floor_market.path = lambda _: "/ack"
+
+    def loop(name: str) -> Callable[[Lines, list[Sale]], Awaitable[Burst]]:
+        match name:
+            case "1 at once":
+                return lambda lines, sales: closed(lines, sales, 1)
+            case "32 at once":
+                return lambda lines, sales: closed(lines, sales, 32)
+            case "open loop 50/s":
+                return lambda lines, sales: opened(lines, sales, 50)
+        return lambda lines, sales: opened(lines, sales, 500)
+
+    cases = {
+        "1 at once": 60 if few else 200,
+        "32 at once": 300 if few else 800,
+        "open loop 50/s": 100 if few else 250,
+        "open loop 500/s": 400 if few else 1000,
+    }
+    for _ in range(play.rounds):
+        for case, count in cases.items():
+            disk = await asyncio.to_thread(fdatasync_floor, play.stage.folder, count)
+            if case == "1 at once":
+                play.figure("intake", case, "append+fdatasync", **_plain(disk))
+            run = loop(case)
+            _, floor = await timed(
+                play.floor, run(play.floor_lines, play.floor_market.sales(count))
+            )
+            play.figure("intake", case, "floor: same server, no store", **floor)
+            began_cpu = play.daemon.cpu_s()
+            burst, ours = await timed(play.daemon, run(play.lines, play.market.sales(count)))
+            drain_s = await play.drain()
+            whole = play.daemon.cpu_s() - began_cpu
+            ours |= {
+                "drain_per_second": burst.answered / (burst.seconds + drain_s),
+                "cpu_ms_whole": whole * 1000 / max(1, burst.answered),
+            }
+            play.figure("intake", case, "daemon", **ours)
+    play.check("intake")
+
+
+def _plain(burst: Burst) -> dict[str, float]:
+    return {
+        "per_second": burst.per_second,
+        "p50_ms": percentile(burst.latencies_ms, 50),
+        "p99_ms": percentile(burst.latencies_ms, 99),
+    }
+
+
+# ------------------------------------------------------------------ 2 webhook -> last push
+
+
+async def reach(play: Play) -> None:
+    """From before the webhook is sent until the last channel has the number."""
+    play.floor_market.path = lambda _: "/relay"
+    cases = {"idle, 4/s": (4.0, 12 if play.quick else 24), "under 50/s": (50.0, 100)}
+    if not play.quick:
+        cases["under 50/s"] = (50.0, 250)
+    for _ in range(play.rounds):
+        for case, (per_second, count) in cases.items():
+            left = _left(play.floor_market)
+            sales = play.floor_market.sales(count)
+            await opened(play.floor_lines, sales, per_second)
+            await asyncio.sleep(0.5)
+            floors = _reached(play, play.stage.floors, sales, left)
+            play.figure("reach", case, "floor: relay, no store", **floors)
+            left = _left(play.market)
+            sales = play.market.sales(count)
+            before = play.daemon.cpu_s()
+            await opened(play.lines, sales, per_second)
+            await play.drain()
+            ours = _reached(play, play.stage.shops, sales, left)
+            ours["cpu_ms_whole"] = (play.daemon.cpu_s() - before) * 1000 / count
+            play.figure("reach", case, "daemon", **ours)
+    play.check("reach")
+
+
+def _left(market: Market) -> dict[str, int]:
+    """What every channel should show now, by all that was sold so far."""
+    left = {word: UNITS for word in market.skus}
+    for sale in market.made:
+        if sale.acknowledged:
+            for word, units in sale.lines:
+                left[word] -= units
+    return left
+
+
+def _reached(
+    play: Play, channels: Sequence[str], sales: Sequence[Sale], left: dict[str, int]
+) -> dict[str, float]:
+    began = sales[0].sent_at
+    writes: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+    for name in channels:
+        for row in play.remote(name, "stock_writes"):
+            at = datetime.fromisoformat(row["at"]).timestamp()
+            if at >= began:
+                writes[name, row["sku"]].append((at, row["quantity"]))
+    waits, missing = [], 0
+    for sale in sales:
+        last = sale.sent_at
+        for word, units in sale.lines:
+            left[word] -= units
+            for name in channels:
+                seen = [at for at, shown in writes[name, word] if shown <= left[word]]
+                missing += not seen
+                last = max([last, *seen[:1]])
+        waits.append((last - sale.sent_at) * 1000)
+    if missing:
+        play.wrong.append(f"reach: {missing} numbers never came to {channels[0]} and its like")
+    return {"p50_ms": percentile(waits, 50), "p99_ms": percentile(waits, 99)}
+
+
+# ------------------------------------------------------------------ 3 sustained
+
+
+async def sustained(play: Play) -> None:
+    """As fast as everything behind the 2xx follows: at most WINDOW orders are on their way."""
+    seconds = (10.0 if play.quick else 60.0) / play.rounds
+    play.floor_market.path = lambda _: "/through"
+    for _ in range(play.rounds):
+        floor = await _floor_through(play, 1.0 if play.quick else 3.0)
+        play.figure("sustained", "8 channels, WMS, ERP", "floor: same calls, no store", **floor)
+        ours = await _windowed(play, seconds)
+        play.figure("sustained", "8 channels, WMS, ERP", "daemon", **ours)
+    play.check("sustained")
+
+
+async def _floor_through(play: Play, seconds: float) -> dict[str, float]:
+    before, began, done = play.floor.cpu_s(), time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        burst = await closed(play.floor_lines, play.floor_market.sales(64), 16)
+        done += burst.answered
+    spent = time.perf_counter() - began
+    return {"per_second": done / spent, "cpu_ms": (play.floor.cpu_s() - before) * 1000 / done}
+
+
+async def _windowed(play: Play, seconds: float, orders_max: int = 1_000_000) -> dict[str, float]:
+    database = play.database
+    ours, theirs, began, sent = play.daemon.cpu_s(), play.fakes.cpu_s(), time.perf_counter(), 0
+    calls = database.number("SELECT count(*) FROM told")
+    latencies: list[float] = []
+    while time.perf_counter() - began < seconds and sent < orders_max:
+        room = min(WINDOW - database.undone(), orders_max - sent)
+        if room > 0:
+            burst = await closed(play.lines, play.market.sales(room), 16)
+            latencies += burst.latencies_ms
+            sent += burst.answered
+        await asyncio.sleep(0.02)
+    done, spent = max(1, sent - database.undone()), time.perf_counter() - began
+    cpu_s, fakes_s = play.daemon.cpu_s() - ours, play.fakes.cpu_s() - theirs
+    calls = database.number("SELECT count(*) FROM told") - calls
+    tail_s = await play.drain()
+    return {
+        "per_second": done / spent,
+        "p50_ms": percentile(latencies, 50),
+        "p99_ms": percentile(latencies, 99),
+        "cpu_ms": cpu_s * 1000 / done,
+        "busy": cpu_s / spent,
+        "fakes_cpu_ms": fakes_s * 1000 / done,
+        "publish_calls": calls / done,
+        "tail_s": tail_s,
+    }
+
+
+# ------------------------------------------------------------------ 4 memory
+
+
+async def memory(play: Play, orders: int, seconds_max: float) -> None:
+    """Resident memory at rest, then as orders pass through. Stops early rather than run long."""
+    play.figure("memory", "at rest", "daemon", mib=play.at_rest_mib)
+    began, already = time.perf_counter(), len(play.market.made)
+    step = max(500, orders // 4)
+    while len(play.market.made) < orders and time.perf_counter() - began < seconds_max:
+        left_s = seconds_max - (time.perf_counter() - began)
+        await _windowed(play, left_s, min(step, orders - len(play.market.made)))
+        count = len(play.market.made)
+        play.figure("memory", f"after {count} orders", "daemon", mib=play.daemon.memory_mib())
+    await asyncio.sleep(2.0)
+    count = len(play.market.made)
+    size = sum(path.stat().st_size for path in (play.stage.folder / "state").glob("*.db*"))
+    play.figure(
+        "memory",
+        f"after {count} orders, at rest",
+        "daemon",
+        mib=play.daemon.memory_mib(),
+        peak_mib=play.daemon.memory_mib("VmHWM"),
+    )
+    play.notes.append(
+        f"memory: {count} of the {orders} orders asked for ({already} of them by the measures"
+        f" before); database {size / 1e6:.0f} MB, {size / max(1, count) / 1000:.1f} kB an order"
+    )
+    play.check("memory")

@@ -1,0 +1,319 @@
+"""Orders change: cancelled, edited, short, in parcels; in any order and any number of times."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from house import house
+from test_main_job import never_more_than_is_there
+
+
+async def test_s15a_cancelled_before_release_never_reaches_the_warehouse(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2, payment="pending")
+        await h.now()
+        assert h.state("shop", order) == "held"
+        assert h.line("shop", order) == (2, 2, 0, 0, 0)
+        await h.shop.cancel(order["id"])
+        await h.settle()
+        assert h.state("shop", order) == "cancelled"
+        assert h.line("shop", order) == (2, 0, 0, 0, 2)
+        assert h.asked() == []
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (5, 5)
+        assert h.causes() == []
+
+
+async def test_s15b_cancelled_after_release_the_warehouse_agrees(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.watchers.append(never_more_than_is_there)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        await h.shop.cancel(order["id"])
+        await h.settle()
+        assert h.state("shop", order) == "cancelled"
+        assert [o["state"] for o in h.asked()] == ["cancelled"]
+        assert [o["state"] for o in h.books.documents()] == ["cancelled"]
+        assert len(h.books.cancellations()) == 1
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (5, 5)
+        names = [r["name"] for r in h.rows("SELECT name FROM steps WHERE order_id = 1")]
+        assert names.count("order.cancelled") == 1
+
+
+async def test_s15c_h41_cancelled_after_it_left_becomes_a_return_to_expect(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        h.lost_pushes.add("depot")
+        h.faults("depot", status=500, only="GET /shipments")
+        await h.depot.ship(h.waiting())
+        await h.shop.cancel(order["id"])
+        await h.now()
+        assert h.command("cancel_fulfillment")["state"] == "dead"
+        assert "late:cancelled:shop:S000001" in h.causes()
+        h.faults("depot")
+        await h.settle(120)
+        assert h.state("shop", order) == "shipped"
+        assert h.line("shop", order) == (2, 0, 0, 2, 0)
+        assert h.sellable("TEA") == 3
+        assert h.books.cancellations() == []
+
+
+async def test_h6_s10_an_older_revision_after_a_newer_changes_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2, payment="pending")
+        old = copy.deepcopy(order)
+        await h.shop.pay(order["id"])
+        await h.settle()
+        assert h.state("shop", order) == "released"
+        before = h.order("shop", order["id"])
+        assert await h.hook("shop", old, event="hours later") == 200
+        await h.settle()
+        assert tuple(h.order("shop", order["id"])) == tuple(before)
+        assert h.one("SELECT value FROM counters WHERE name = 'order.stale'") == 1
+
+
+async def test_s10_every_order_of_events_ends_the_same(tmp_path: Path) -> None:
+    ends = set()
+    for number, way in enumerate(itertools.permutations(range(3))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with house(folder) as h:
+            await h.sells(TEA=5)
+            h.lost_pushes.add("shop")
+            order = await h.shop.place_order("TEA", 2, payment="pending")
+            told = [copy.deepcopy(order)]
+            await h.shop.pay(order["id"])
+            told.append(copy.deepcopy(order))
+            await h.shop.cancel(order["id"])
+            told.append(copy.deepcopy(order))
+            h.lost_pushes.clear()
+            for index in (*way, way[0]):
+                await h.hook("shop", told[index])
+                await h.now()
+            await h.settle()
+            waiting = [o["state"] for o in h.asked()]
+            assert waiting in ([], ["cancelled"])
+            ends.add((h.state("shop", order), h.line("shop", order), h.sellable("TEA")))
+    assert ends == {("cancelled", (2, 0, 0, 0, 2), 5)}
+
+
+async def test_h41_a_cancel_that_arrives_before_the_order_asks_nobody(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.lost_pushes.add("shop")
+        order = await h.shop.place_order("TEA", 2)
+        created = copy.deepcopy(order)
+        h.lost_pushes.clear()
+        await h.shop.cancel(order["id"])
+        await h.now()
+        await h.hook("shop", created)
+        await h.settle()
+        assert h.state("shop", order) == "cancelled"
+        assert h.line("shop", order) == (2, 0, 0, 0, 2)
+        assert h.commands() == []
+
+
+async def test_h42_an_edit_before_release_follows_each_line(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5, MUG=5)
+        order = await h.shop.place_order(
+            lines=[{"sku": "TEA", "quantity": 2}, {"sku": "MUG", "quantity": 2}], payment="pending"
+        )
+        await h.now()
+        await h.edit("shop", order, 4, 1)
+        await h.now()
+        assert h.line("shop", order, "1") == (4, 4, 0, 0, 0)
+        assert h.line("shop", order, "2") == (2, 1, 0, 0, 1)
+        await h.edit("shop", order, 4, gone="2")
+        await h.edit("shop", order, 7)
+        await h.now()
+        assert h.line("shop", order, "1") == (7, 5, 2, 0, 0)
+        assert h.line("shop", order, "2") == (2, 0, 0, 0, 2)
+        assert (h.sellable("TEA"), h.sellable("MUG")) == (0, 5)
+        await h.edit("shop", order, 1)
+        await h.shop.pay(order["id"])
+        await h.settle()
+        assert h.line("shop", order, "1") == (7, 1, 0, 0, 6)
+        [asked] = h.asked()
+        assert [(line["sku"], line["quantity"]) for line in asked["lines"]] == [("TEA", 1)]
+        assert h.books.documents()[0]["total"] == "10.00"
+
+
+async def test_h42_s31_an_edit_after_release_is_a_persons(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        await h.edit("shop", order, 1)
+        await h.settle()
+        assert h.causes() == ["late:edited:shop:S000001"]
+        assert [o["state"] for o in h.asked()] == ["open"]
+
+
+async def test_units_freed_by_a_cancel_go_to_the_order_that_waited(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=1)
+        first = await h.shop.place_order("TEA", payment="pending")
+        second = await h.market.place_order("TEA")
+        await h.settle()
+        assert h.state("market", second) == "held"
+        await h.shop.cancel(first["id"])
+        await h.settle()
+        assert h.state("market", second) == "released"
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (0, 0)
+        assert h.causes() == []
+
+
+async def test_units_freed_by_the_warehouses_cancel_go_to_the_order_that_waited(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=1)
+        first = await h.shop.place_order("TEA")
+        second = await h.market.place_order("TEA")
+        await h.settle()
+        assert h.state("market", second) == "held"
+        await h.shop.cancel(first["id"])
+        await h.settle()
+        assert (h.state("shop", first), h.state("market", second)) == ("cancelled", "released")
+        assert h.sellable("TEA") == 0
+
+
+async def test_a_short_pick_waits_for_stock_and_is_asked_again_once(tmp_path: Path) -> None:
+    # H43, G6
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 4)
+        await h.settle()
+        h.depot.count("TEA", "EAST", 3)  # two of them are broken, and nobody has told us
+        await h.depot.short_pick(h.waiting())
+        await h.now()
+        assert h.line("shop", order)[2] == 1
+        assert h.state("shop", order) == "held"
+        await h.settle()
+        assert h.state("shop", order) == "held"
+        assert h.causes() == ["short:shop:S000001"]
+        assert len(h.asked()) == 1  # the number in force is older than the short pick
+        assert h.sellable("TEA") == 0
+        h.depot.receive("TEA", "EAST", 6)
+        await h.settle()
+        assert h.state("shop", order) == "released"
+        assert [line["quantity"] for line in h.asked()[1]["lines"]] == [1]
+        await h.depot.ship(h.waiting())
+        await h.settle()
+        assert h.state("shop", order) == "shipped"
+        assert h.line("shop", order) == (4, 0, 0, 4, 0)
+        assert h.sellable("TEA") == 5 == h.depot.on_hand("TEA")
+        assert [s["complete"] for s in h.shop.shipments()] == [False, True]
+        assert len(h.books.documents(kind="invoice")) == 1
+        assert h.causes() == []
+
+
+async def test_the_rest_of_a_short_order_cancelled_on_the_channel_closes_and_invoices(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 4)
+        await h.settle()
+        h.depot.count("TEA", "EAST", 3)
+        await h.depot.short_pick(h.waiting())
+        await h.settle()
+        assert h.state("shop", order) == "held"
+        await h.edit("shop", order, 3)
+        await h.settle()
+        assert h.state("shop", order) == "shipped"
+        assert h.line("shop", order) == (4, 0, 0, 3, 1)
+        assert [d["total"] for d in h.books.documents(kind="invoice")] == ["30.00"]
+        assert h.causes() == []
+
+
+async def test_h43_two_parcels_are_two_confirmations_and_one_invoice(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5, MUG=5)
+        h.watchers.append(never_more_than_is_there)
+        order = await h.shop.place_order(
+            lines=[{"sku": "TEA", "quantity": 3}, {"sku": "MUG", "quantity": 1}]
+        )
+        await h.settle()
+        reference = h.waiting()
+        await h.depot.ship(
+            reference, [{"sku": "TEA", "quantity": 2}], tracking="ONE", complete=False
+        )
+        await h.settle()
+        assert h.state("shop", order) == "released"
+        assert h.line("shop", order, "1") == (3, 1, 0, 2, 0)
+        assert h.books.documents(kind="invoice") == []
+        await h.depot.ship(reference, tracking="TWO")
+        await h.settle()
+        parcels = [(s["parcel"], s["tracking"], s["complete"]) for s in h.shop.shipments()]
+        assert parcels == [(1, "ONE", False), (2, "TWO", True)]
+        assert [d["quantity"] for d in h.books.documents(kind="delivery")] == [2, 2]
+        assert len(h.books.documents(kind="invoice")) == 1
+        assert h.state("shop", order) == "shipped"
+        assert (h.sellable("TEA"), h.sellable("MUG")) == (2, 4)
+
+
+async def test_s10_the_same_parcel_told_twice_is_one(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        await h.shop.place_order("TEA", 2)
+        await h.settle()
+        await h.depot.ship(h.waiting())
+        await h.settle()
+        [row] = h.rows("SELECT * FROM inbox WHERE system = 'depot' AND topic = 'shipment'")
+        await h.write(
+            "INSERT INTO fetches (system, resource, external_id, asked_at, due_at, attempts, words)"
+            " SELECT 'depot', 'shipment', 'S1', done_at, done_at, 0, '' FROM inbox LIMIT 1"
+        )
+        await h.write(f"UPDATE inbox SET state = 'pending' WHERE seq = {row['seq']}")
+        await h.settle()
+        assert h.one("SELECT count(*) FROM shipments") == 1
+        assert len(h.shop.shipments()) == 1
+        assert h.sellable("TEA") == 3
+
+
+async def test_h11_a_parcel_nobody_asked_for_is_held_not_dropped(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        stranger: dict[str, Any] = {
+            "reference": "not-ours",
+            "place": "EAST",
+            "lines": [{"line": "1", "sku": "TEA", "quantity": 1}],
+        }
+        wire = httpx.AsyncClient(transport=h.wires["depot"], base_url="http://127.0.0.1:9/depot")
+        await wire.post("/orders", json=stranger, headers={"authorization": "Bearer wms-token"})
+        await h.depot.ship("not-ours")
+        await h.settle()
+        assert h.causes() == ["unknown_shipment:depot:S1"]
+        assert h.sellable("TEA") == 4  # the warehouse's number is believed all the same
+
+
+@pytest.mark.parametrize("payment", ["refunded", "pending"])
+async def test_an_order_released_and_unpaid_for_a_moment_is_not_asked_twice(
+    tmp_path: Path, payment: str
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        order.update(payment=payment, version=order["version"] + 1)
+        await h.shop.push_again(order["id"])
+        await h.settle()
+        assert h.state("shop", order) == "held"
+        await h.shop.pay(order["id"])
+        await h.settle()
+        assert h.state("shop", order) == "released"
+        assert h.causes() == []
+        assert len(h.asked()) == 1
