@@ -415,6 +415,23 @@ def _holds_of(connection: Connection, member: str, ref: str) -> list[View]:
     ]
 
 
+def documents(connection: Connection) -> list[View]:
+    """What ledgers hold of our references, as last read back."""
+    rows = connection.execute(select(s.documents).order_by(s.documents.c.seen_at))
+    return [
+        {
+            "system": row.system,
+            "kind": row.kind,
+            "number": row.number,
+            "reference": row.reference,
+            "posted": bool(row.posted),
+            "total_minor": row.total_minor,
+            "currency": row.currency,
+        }
+        for row in rows
+    ]
+
+
 # ------------------------------------------------------------------ holds, dead
 
 

@@ -40,7 +40,7 @@ def _day_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _compared(own: Opened, day: date | None) -> Reconciliation:
+def compared(own: Opened, day: date | None) -> Reconciliation:
     if day is None:
         day = day_of(own.now, own.config.company.timezone) - timedelta(days=1)
     every_s = {
@@ -53,7 +53,7 @@ def _compared(own: Opened, day: date | None) -> Reconciliation:
 
 def _reconcile(options: argparse.Namespace) -> int:
     with opened(options.config) as own:
-        found = _compared(own, options.date)
+        found = compared(own, options.date)
     if options.json:
         emit_json(report.as_json(found))
     else:
@@ -63,7 +63,7 @@ def _reconcile(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     with opened(options.config) as own:
-        found = _compared(own, options.date)
+        found = compared(own, options.date)
         settings = own.config.report
     if options.send:
         if settings is None:

@@ -14,7 +14,7 @@ import base64
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from core.limiter import BudgetSpec, Limiter
 from core.login import Login, LoginSpec
 from core.manifest import Manifest, load_manifest
 from core.mapping import load_mapping
+from core.model import BookOrder, Document, Order
 from core.wire import Wire
 from tests.tryton.server import TrytonServer
 
@@ -144,6 +145,25 @@ async def records(name: str, system: Any, resource: str, since: str | None = Non
         mapping.record(item.body, external_id=item.external_id, revision=item.revision)
         for item in await everything(system, resource, since)
     ]
+
+
+async def book(system: Any, order: Order) -> BookOrder:
+    """The sale of an order, booked."""
+    booked = BookOrder(
+        reference=f"truecount:shop:{order.key}:book_order:1", channel="shop", order=order
+    )
+    await system.send(command("book_order", booked))
+    return booked
+
+
+async def documents_of(system: Any, booked: BookOrder) -> dict[str, list[Document]]:
+    """What the ledger tells about one order, by kind."""
+    mark = f":{booked.order.key}:"
+    found: dict[str, list[Document]] = {}
+    for one in await records("tryton", system, "document"):
+        if mark in one.reference:
+            found.setdefault(one.kind, []).append(one)
+    return found
 
 
 # ---------------------------------------------------------------- people at their desks
@@ -329,8 +349,11 @@ class Bookkeeper(Person):
         self.call("product.template", "write", [row["template"]], values)
 
 
-def today() -> date:
-    return datetime.now(UTC).date()
+def sale_of(keeper: Bookkeeper, booked: BookOrder) -> dict[str, Any]:
+    """The one sale there must be."""
+    sales = keeper.sales(booked.reference)
+    assert len(sales) == 1, f"{len(sales)} sales for {booked.reference}"
+    return sales[0]
 
 
 # ---------------------------------------------------------------- a bad line
