@@ -7,22 +7,25 @@ is a copy (G5).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from core import orders, stock
-from core.clock import stamp
+from core.clock import stamp, unstamp
 from core.codec import to_json
 from core.lifecycle import is_stale
 from core.model import Cancellation, Document, Listing, ParcelEvent, Price, Return
-from core.store.schema import documents, facts, listings, outbox, prices
+from core.publish import tell_again
+from core.store.schema import documents, facts, listings, outbox, prices, published
+from core.sweep import sweep_now
 from core.work import Work
 
 
-def take_listing(work: Work, system: str, listing: Listing) -> str:
+def take_listing(work: Work, system: str, listing: Listing, began_at: datetime) -> str:
     """Where a channel sells an item, and what it shows there now."""
     key = {"system": system, "listing": listing.key, "place": listing.place}
     values: dict[str, Any] = {
@@ -41,7 +44,37 @@ def take_listing(work: Work, system: str, listing: Listing) -> str:
     )
     if old is None or old.sku != listing.sku or old.active != values["active"]:
         work.sku_changed(listing.sku, "listing")
+    elif listing.shown is not None:
+        _compare_shown(work, system, listing, began_at)
     return "applied"
+
+
+def _compare_shown(work: Work, system: str, listing: Listing, began_at: datetime) -> None:
+    """Read after the acknowledgment and different: the channel's orders first, then tell it again.
+
+    Not known from a gross field, which counts the channel's own open orders.
+    """
+    write = work.network.stock_writes.get(system)
+    row = work.connection.execute(
+        select(published).filter_by(system=system, listing=listing.key, place=listing.place)
+    ).one_or_none()
+    if write is None or write.field != "net" or row is None or row.words:
+        return
+    if row.quantity in (None, listing.shown) or began_at <= unstamp(row.acked_at):
+        return
+    work.connection.execute(
+        update(published)
+        .where(
+            published.c.system == system,
+            published.c.listing == listing.key,
+            published.c.place == listing.place,
+        )
+        .values(words=f"it acknowledged {row.quantity} and shows {listing.shown}")
+    )
+    sweep_now(work.connection, system, "order", work.now)
+    due = work.now + timedelta(seconds=write.settle_s)
+    tell_again(work.connection, system, listing.sku, due, "it shows something else")
+    work.count("listing.differs", system)
 
 
 def take_price(work: Work, system: str, price: Price) -> str:

@@ -56,7 +56,7 @@ class Claim:
     """Units set aside for one order line at one location."""
 
     units: int
-    state: Literal["open", "shipped"] = "open"
+    state: Literal["open", "shipped", "missing"] = "open"
     accepted: Mark | None = None
     shipped: Mark | None = None
 
@@ -124,8 +124,8 @@ def excluded_by(claim: Claim, reading: Reading, source: Source) -> str:
 
 
 def may_end(claim: Claim, reading: Reading, source: Source) -> str:
-    """Evidence that ends the claim for good: only units that left can be consumed."""
-    return excluded_by(claim, reading, source) if claim.state == "shipped" else ""
+    """Evidence that ends the claim for good: only what left, or was not found, can end."""
+    return "" if claim.state == "open" else excluded_by(claim, reading, source)
 
 
 def supply_of(reading: Reading, source: Source) -> int:

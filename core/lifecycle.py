@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from core.model import Collector, Order, Payment
@@ -50,17 +50,19 @@ class Blocker:
     books: bool  # True: the ERP must wait as well, not only the warehouse
 
 
-def revision_key(revision: str) -> tuple[int, float, str]:
+def revision_key(revision: str) -> tuple[int, float, str]:  # an int orders as one, unrounded
     """Orders revisions of one owner: counters by value, instants by time, words by text.
 
     "…40Z" and "…40.5Z" compare wrongly as text, which is how an older order won.
     """
     if revision.isascii() and revision.isdigit():
-        return (0, float(int(revision)), "")
+        return (0, int(revision), "")  # never a float: 19 digits do not fit one
     try:
-        return (1, datetime.fromisoformat(revision).timestamp(), "")
+        at = datetime.fromisoformat(revision)
     except ValueError:
-        return (2, 0.0, revision)
+        return (2, 0, revision)
+    # Without a zone it is the owner's own clock; ours, with its summer time, is not asked (G18).
+    return (1, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp(), "")
 
 
 def is_stale(known: str, arriving: str) -> bool:

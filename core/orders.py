@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
 from core import commands, holds, ledger, lifecycle, routing, stock
-from core.clock import stamp
+from core.clock import stamp, unstamp
 from core.codec import from_json, to_json
 from core.lifecycle import State
 from core.model import (
     Address,
+    BookInvoice,
     BookOrder,
     CancelFulfillment,
     CancelOrder,
+    Collector,
     DeadlineKind,
     FulfillOrder,
     Order,
@@ -29,7 +32,8 @@ from core.model import (
     Payment,
     QuantityLine,
 )
-from core.store.schema import claims, items, lines, orders
+from core.money import Money
+from core.store.schema import claims, items, lines, orders, shipments
 from core.work import Work
 
 #: Causes that arise after the warehouse was asked; a person closes them.
@@ -84,6 +88,7 @@ def _columns(work: Work, system: str, order: Order) -> dict[str, Any]:
         "payment": order.payment.value,
         "currency": order.currency,
         "total_minor": order.total.minor,
+        "channel_tax_minor": lifecycle.tax_total(order, Collector.MARKETPLACE).minor,
         "placed_at": stamp(order.placed_at),
         "changed_at": stamp(work.now),
         "ship_by": stamp(min(ship_by)) if ship_by else None,
@@ -116,6 +121,7 @@ def _capture(work: Work, system: str, order: Order) -> str:
     )
     for line in order.lines:
         _insert_line(work, order_id, line)
+    stock.channel_moved(work, system, (line.sku for line in order.lines))
     if order.cancelled_at is not None:
         _cancel_captured(work, order_id)
         return "applied"
@@ -193,6 +199,7 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
         3, "order.revised", system=row.system, order_id=row.id, order=order.number,
         payment=order.payment.value,
     )  # fmt: skip
+    stock.channel_moved(work, row.system, (line.sku for line in order.lines))
     if order.cancelled_at is not None:
         _cancel(work, row, order)
         return "applied"
@@ -285,6 +292,7 @@ def release_claim(work: Work, claim_id: int, units: int) -> None:
         .values(state="released", ended_at=stamp(work.now), evidence="cancelled before it left")
     )
     work.sku_changed(row.sku, "release")
+    work.freed.add((row.sku, row.location))
     work.steps.add(
         4, "claim.released", order_id=row.order_id, sku=row.sku, location=row.location, units=units
     )
@@ -310,8 +318,21 @@ def advance(work: Work, order_id: int) -> None:
     _hold(work, row, found)
     if not any(blocker.books for blocker in found):
         _book(work, row, order)
-    if not found and not row.asked:
-        _release(work, by_id(work, order_id), order, own)
+    if found:
+        return
+    if not row.asked:
+        if not close_if_all_left(work, order_id):
+            _release(work, by_id(work, order_id), order, own)
+    elif row.state == State.HELD:
+        set_state(work, row, State.RELEASED)  # the warehouse has it; nothing holds it any more
+
+
+def go_on(work: Work) -> None:
+    """After the deciding: units given back go to whoever waits, then the touched orders go on."""
+    for sku, location in sorted(work.freed):
+        stock.claim_shorts(work, sku, location)
+    for order_id in sorted(work.touched_orders):
+        reconsider(work, order_id)
 
 
 def reconsider(work: Work, order_id: int) -> None:
@@ -474,6 +495,50 @@ def _edited_after_release(work: Work, row: Row[Any]) -> None:
     work.steps.add(4, "order.held", system=row.system, order_id=row.id, cause="edited")
 
 
+# ------------------------------------------------------------------ all of it left
+
+
+def all_left(work: Work, order_id: int) -> bool:
+    waiting = work.connection.execute(
+        select(func.count()).where(claims.c.order_id == order_id, claims.c.state == "open")
+    ).scalar_one()
+    return not waiting and not any(line.short for line in lines_of(work, order_id))
+
+
+def close_if_all_left(work: Work, order_id: int) -> bool:
+    """Shipped, and nothing open or short any more: closed, and invoiced once."""
+    if not all_left(work, order_id):
+        return False
+    last = work.connection.execute(
+        select(shipments.c.shipped_at)
+        .where(shipments.c.order_id == order_id)
+        .order_by(shipments.c.parcel.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    if last is None:
+        return False
+    row = by_id(work, order_id)
+    set_state(work, row, State.SHIPPED)
+    holds.close_member(work, "order", str(order_id))
+    _invoice(work, row, unstamp(last))
+    return True
+
+
+def _invoice(work: Work, row: Row[Any], dated: datetime) -> None:
+    for erp in work.network.ledgers:
+        if not row.booked or (erp, "book_invoice") not in work.network.accepts:
+            continue
+        record = BookInvoice(
+            reference=commands.key_of(row.system, row.external_id, "book_invoice", "1"),
+            order_reference=row.booked,
+            channel=row.system,
+            number=row.number,
+            dated=dated,
+            total=Money(row.total_minor, row.currency),
+        )
+        commands.ask(work, erp, "book_invoice", record, order_id=row.id)
+
+
 # ------------------------------------------------------------------ cancelled
 
 
@@ -501,6 +566,8 @@ def _cancel(work: Work, row: Row[Any], order: Order) -> None:
 def finish_cancel(work: Work, order_id: int) -> None:
     """Nothing more of it will leave: release claims, close holds, tell the ledger."""
     row = by_id(work, order_id)
+    if row.state == State.CANCELLED:
+        return
     for line in lines_of(work, order_id):
         cancel_units(work, line, line.ordered - line.cancelled - line.consumed)
     holds.close_member(work, "order", str(order_id))

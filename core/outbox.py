@@ -24,7 +24,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, Subquery, and_, func, insert, select, update
 
-from core import commands, outcomes
+from core import commands, orders, outcomes
 from core.clock import Clock, stamp, unstamp
 from core.codec import from_json
 from core.contract import Command, Receipt
@@ -90,16 +90,20 @@ class Outbox:
 
     async def recover(self) -> int:
         """At start every `sending` row is ours and its answer was lost (G12)."""
-        now = stamp(self._clock.now())
+        now = self._clock.now()
 
-        def unit(connection: Connection) -> int:
-            return connection.execute(
-                update(outbox)
-                .where(outbox.c.state == "sending")
-                .values(state="in_doubt", due_at=now, words="stopped before the answer was seen")
-            ).rowcount
+        def unit(connection: Connection) -> list[Steps]:
+            rows = connection.execute(select(outbox).where(outbox.c.state == "sending")).all()
+            return [self._lost_at_stop(connection, row, now) for row in rows]
 
-        return await self._store.write(unit)
+        lost = await self._store.write(unit)
+        for steps in lost:
+            steps.tell()
+        return len(lost)
+
+    def _lost_at_stop(self, connection: Connection, row: Row[Any], now: datetime) -> Steps:
+        ended = self._doubt(row, "stopped before the answer was seen")
+        return self._record_end(connection, row, None, ended, "send", now)
 
     def due(self, system: str, limit: int) -> list[Row[Any]]:
         """Heads of lanes whose time has come, most urgent first. A dead head stops its lane."""
@@ -214,6 +218,10 @@ class Outbox:
             return Ended(state=_before(verb), words=str(error), wait_s=self._backoff(row.attempts))
         except Hold as hold:
             return Ended(state="dead", words=hold.reason)
+        except Exception as error:  # noqa: BLE001 - a bug of a connector stops its lane, not silence
+            structlog.get_logger().exception("connector.failed", system=row.system, kind=row.kind)
+            words = f"the connector failed ({type(error).__name__}); it may have happened"
+            return Ended(state="dead", words=words)
 
     def _looked_up(self, row: Row[Any], found: Receipt | None) -> Ended:
         if found is not None:
@@ -288,6 +296,7 @@ class Outbox:
             outcomes.done(work, current, ended.receipt)
         elif ended.state == "dead":
             outcomes.refused(work, current, ended.words)
+        orders.go_on(work)
         return work.finish()
 
 

@@ -78,7 +78,7 @@ class Publisher:
             rows = connection.execute(select(told).where(told.c.ended_at.is_(None))).all()
             for row in rows:
                 for offer in orjson.loads(row.offers):
-                    _again(connection, row.system, offer["sku"], now, "answer lost")
+                    tell_again(connection, row.system, offer["sku"], now, "answer lost")
                 connection.execute(
                     update(told)
                     .where(told.c.id == row.id)
@@ -220,7 +220,7 @@ class Publisher:
         for offer in batch.offers:
             result = answered.get((offer.listing, offer.place))
             if result is None:  # the connector did not get to it: nothing was sent
-                _again(
+                tell_again(
                     connection, system, offer.sku, now + timedelta(seconds=BACKOFF_S), "not sent"
                 )
                 continue
@@ -277,7 +277,7 @@ class Publisher:
         settle = work.network.stock_writes[system].settle_s
         _publish(work, system, offer, result.shown, result.outcome)
         due = work.now + timedelta(seconds=settle + 0.2)
-        _again(work.connection, system, offer.sku, due, result.outcome)
+        tell_again(work.connection, system, offer.sku, due, result.outcome)
         sweep_now(work.connection, system, "order", work.now)
 
     async def _call_failed(
@@ -306,7 +306,7 @@ class Publisher:
             )
             if lost:
                 for sku in batch.skus:
-                    _again(connection, system, sku, now, "answer lost")
+                    tell_again(connection, system, sku, now, "answer lost")
 
         await self._store.write(unit)
 
@@ -426,7 +426,7 @@ def _publish(work: Work, system: str, offer: Offer, quantity: int | None, words:
     )
 
 
-def _again(connection: Connection, system: str, sku: str, at: datetime, why: str) -> None:
+def tell_again(connection: Connection, system: str, sku: str, at: datetime, why: str) -> None:
     connection.execute(
         upsert(republish)
         .values(system=system, sku=sku, due_at=stamp(at), why=why)

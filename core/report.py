@@ -87,9 +87,14 @@ def _do_today(found: Reconciliation) -> Section:
         for row in found.needs_you[:10]
     ]
     rows += [
-        (str(row["units"]), "now", f"{row['sku']} is oversold at {row['location']}", "Choose: another location, wait, cancel")
+        (
+            str(row["units"]),
+            "now",
+            f"{row['sku']} is oversold at {row['location']}",
+            "Choose: another location, wait, cancel",
+        )
         for row in found.oversold
-    ]  # fmt: skip
+    ]
     return Section(
         title="Do today", columns=("count", "age", "what", "what now"), rows=tuple(rows), alarm=True
     )
@@ -122,14 +127,31 @@ def _orders(found: Reconciliation) -> Section:
 
 
 def _money(found: Reconciliation) -> Section:
-    names = ("captured", "sales_orders", "shipped", "invoiced", "cost")
+    names = ("captured", "channel_tax", "sales_orders", "shipped", "invoiced", "cost")
     rows = []
     for row in found.money:
         amounts = [str(Money(row[name], row["currency"])) for name in names]
-        ties = row["captured"] == row["sales_orders"] and row["shipped"] == row["invoiced"]
+        ties = _ties(row["captured"], row["channel_tax"], row["sales_orders"]) and _ties(
+            row["shipped"], row["channel_tax_shipped"], row["invoiced"]
+        )
         rows.append((row["channel"], row["ledger"], *amounts, "ties" if ties else "differs"))
-    heads = ("channel", "ledger", "captured", "sales orders", "shipped", "invoiced", "cost", "")
+    heads = (
+        "channel",
+        "ledger",
+        "captured",
+        "tax by channel",
+        "sales orders",
+        "shipped",
+        "invoiced",
+        "cost",
+        "",
+    )
     return Section(title="Money", columns=heads, rows=tuple(rows))
+
+
+def _ties(channel: int, channel_tax: int, ledger: int) -> bool:
+    """A ledger holds the channel's total, with or without the tax the channel remits."""
+    return ledger in (channel, channel - channel_tax)
 
 
 def _stock(found: Reconciliation) -> Section:

@@ -16,8 +16,7 @@ from core.clock import stamp
 from core.codec import from_json, to_json
 from core.errors import Hold
 from core.lifecycle import State
-from core.model import BookInvoice, BookShipment, ConfirmShipment, QuantityLine, Shipment
-from core.money import Money
+from core.model import BookShipment, ConfirmShipment, QuantityLine, Shipment
 from core.store.schema import claims, lines, outbox, shipments
 from core.store.schema import orders as orders_table
 from core.work import Work
@@ -200,18 +199,19 @@ def _mark_claims(
 def _short(work: Work, order: Row[Any], shipment: Shipment) -> None:
     """Units the warehouse could not find, said or silently left out of the last parcel.
 
-    They are promised no more. The next stock number decides whether they are
-    claimed and asked for again (`orders.reconsider`).
+    They are promised no more, but the number in force still counts them: they
+    stay subtracted as `missing` until a later number, and only that one decides
+    whether they are claimed and asked for again (`orders.reconsider`).
     """
     for missing in shipment.short:
         left = missing.quantity
         for line in orders.lines_of(work, order.id):
             if left > 0 and _meant(missing, line):
-                left -= _unclaim(work, line, left)
+                left -= _unclaim(work, shipment, line, left)
     if not shipment.complete:
         return
     for line in orders.lines_of(work, order.id):
-        _unclaim(work, line, line.claimed)
+        _unclaim(work, shipment, line, line.claimed)
     work.connection.execute(
         update(orders_table).where(orders_table.c.id == order.id).values(asked="")
     )
@@ -219,7 +219,7 @@ def _short(work: Work, order: Row[Any], shipment: Shipment) -> None:
         orders.advance(work, order.id)
 
 
-def _unclaim(work: Work, line: Row[Any], units: int) -> int:
+def _unclaim(work: Work, shipment: Shipment, line: Row[Any], units: int) -> int:
     held = work.connection.execute(
         select(claims.c.id, claims.c.units).where(
             claims.c.line_id == line.id, claims.c.state == "open"
@@ -227,7 +227,19 @@ def _unclaim(work: Work, line: Row[Any], units: int) -> int:
     ).all()
     drawn = ledger.take(units, [(row.id, row.units) for row in held])
     for claim_id, part in drawn:
-        orders.release_claim(work, claim_id, part)
+        work.connection.execute(
+            update(claims)
+            .where(claims.c.id == split(work, claim_id, part))
+            .values(
+                state="missing",
+                # Its acceptance proves nothing about units that turned out not to be there.
+                accepted_at=None,
+                shipped_seen_at=stamp(work.now),
+                shipped_counter=shipment.counter,
+                shipped_as_of=stamp(shipment.shipped_at) if shipment.shipped_at else None,
+            )
+        )
+        work.sku_changed(line.sku, "missing")
     released = sum(part for _, part in drawn)
     work.connection.execute(
         update(lines)
@@ -253,25 +265,11 @@ def _tell(
     work: Work, order: Row[Any], shipment: Shipment, parcel: int, what: tuple[QuantityLine, ...]
 ) -> None:
     """Tracking to the channel, delivery and cost to the ledger, an invoice with the last parcel."""
-    whole = _all_left(work, order.id)
-    if whole:
-        orders.set_state(work, order, State.SHIPPED)
-        holds.close_member(work, "order", str(order.id))
     if what:
+        whole = orders.all_left(work, order.id)
         _confirm(work, order, shipment, parcel, what, whole)
         _book(work, order, shipment, what)
-    if whole:
-        _invoice(work, order, shipment)
-
-
-def _all_left(work: Work, order_id: int) -> bool:
-    waiting = work.connection.execute(
-        select(func.coalesce(func.sum(claims.c.units), 0)).where(
-            claims.c.order_id == order_id, claims.c.state == "open"
-        )
-    ).scalar_one()
-    short = sum(line.short for line in orders.lines_of(work, order_id))
-    return bool(int(waiting) + short == 0)
+    orders.close_if_all_left(work, order.id)
 
 
 def _confirm(
@@ -320,21 +318,6 @@ def _book(work: Work, order: Row[Any], shipment: Shipment, what: tuple[QuantityL
             lines=what,
         )
         commands.ask(work, erp, "book_shipment", record, order_id=order.id)
-
-
-def _invoice(work: Work, order: Row[Any], shipment: Shipment) -> None:
-    for erp in work.network.ledgers:
-        if not order.booked or (erp, "book_invoice") not in work.network.accepts:
-            continue
-        record = BookInvoice(
-            reference=commands.key_of(order.system, order.external_id, "book_invoice", "1"),
-            order_reference=order.booked,
-            channel=order.system,
-            number=order.number,
-            dated=shipment.shipped_at or work.now,
-            total=Money(order.total_minor, order.currency),
-        )
-        commands.ask(work, erp, "book_invoice", record, order_id=order.id)
 
 
 def read(work: Work, row: Row[Any]) -> Shipment:

@@ -18,14 +18,26 @@ from core import holds, ledger
 from core.clock import stamp, unstamp
 from core.errors import Hold
 from core.model import StockReading
-from core.store.schema import claims, copies, cursors, items, lines, orders, stock
+from core.store.schema import (
+    claims,
+    copies,
+    cursors,
+    inbox,
+    items,
+    lines,
+    orders,
+    published,
+    stock,
+)
 from core.work import Work
 
 #: Claims that may still have to be subtracted.
-LIVE = ("open", "shipped")
+LIVE = ("open", "shipped", "missing")
 
 
-def take_reading(work: Work, system: str, reading: StockReading, began_at: datetime) -> str:
+def take_reading(
+    work: Work, system: str, reading: StockReading, began_at: datetime, item: str = ""
+) -> str:
     """Accept one reading, or keep it as a copy. Returns what became of it, one word."""
     location = _location(work, system, reading)
     if location is None:
@@ -35,7 +47,8 @@ def take_reading(work: Work, system: str, reading: StockReading, began_at: datet
         _keep_copy(work, system, reading)
         return "copy"
     source = work.network.sources[system]
-    old = reading_in_force(work, reading.sku, location)
+    known = _row(work, reading.sku, location)
+    old = as_reading(known, unstamp(known.began_at)) if known is not None else None
     new = ledger.Reading(
         on_hand=reading.on_hand,
         available=reading.available,
@@ -50,7 +63,7 @@ def take_reading(work: Work, system: str, reading: StockReading, began_at: datet
     if verdict == "reset":
         raise _reset(system, reading, old)
     ledger.supply_of(new, source)
-    _store(work, system, location, reading, new)
+    _store(work, system, location, reading, new, item or (known.item if known else ""))
     work.steps.add(
         7,
         "stock.read",
@@ -108,10 +121,16 @@ def _keep_copy(work: Work, system: str, reading: StockReading) -> None:
 
 
 def _store(
-    work: Work, system: str, location: str, reading: StockReading, new: ledger.Reading
+    work: Work,
+    system: str,
+    location: str,
+    reading: StockReading,
+    new: ledger.Reading,
+    item: str,
 ) -> None:
     values: dict[str, Any] = {
         "system": system,
+        "item": item,
         "on_hand": new.on_hand,
         "available": new.available,
         "allocated": reading.allocated,
@@ -145,26 +164,62 @@ def know_item(work: Work, system: str, sku: str) -> None:
 
 
 def reading_in_force(work: Work, sku: str, location: str) -> ledger.Reading | None:
-    row = work.connection.execute(
-        select(stock).where(stock.c.sku == sku, stock.c.location == location)
-    ).one_or_none()
+    row = _row(work, sku, location)
     if row is None:
         return None
     began = unstamp(row.began_at)
-    passed = _last_pass_began(work, row.system)
+    passed = _last_pass_began(work, row)
     return as_reading(row, max(began, passed) if passed else began)
 
 
-def _last_pass_began(work: Work, system: str) -> datetime | None:
-    """A complete pass re-reads even what did not change: it too is evidence."""
-    if work.network.sources[system].ordered_by != "request":
+def _row(work: Work, sku: str, location: str) -> Row[Any] | None:
+    return work.connection.execute(
+        select(stock).where(stock.c.sku == sku, stock.c.location == location)
+    ).one_or_none()
+
+
+def _last_pass_began(work: Work, row: Row[Any]) -> datetime | None:
+    """A complete pass re-reads even what did not change: it too is evidence.
+
+    Unless it found another number that is kept and not applied yet: then the
+    number in force is the old one, and the pass says nothing about it.
+    """
+    if not row.item or work.network.sources[row.system].ordered_by != "request":
         return None
     began = work.connection.execute(
         select(cursors.c.complete_began_at).where(
-            cursors.c.system == system, cursors.c.resource == "stock_reading"
+            cursors.c.system == row.system, cursors.c.resource == "stock_reading"
         )
     ).scalar_one_or_none()
-    return unstamp(began) if began else None
+    if began is None:
+        return None
+    unapplied = work.connection.execute(
+        select(inbox.c.seq)
+        .where(
+            inbox.c.system == row.system,
+            inbox.c.topic == "stock_reading",
+            inbox.c.identity.between(f"{row.item}@", f"{row.item}A"),  # `@` ends the object's id
+            inbox.c.state.in_(("pending", "held")),
+            inbox.c.read_began_at > row.began_at,
+        )
+        .limit(1)
+    ).one_or_none()
+    return None if unapplied else unstamp(began)
+
+
+def channel_moved(work: Work, system: str, skus: Iterable[str]) -> None:
+    """The channel counted its own number down (or up): what it acknowledged is no longer shown.
+
+    Without this, one unit sold there and one received here look like no change.
+    """
+    wanted = sorted(set(skus))
+    work.connection.execute(
+        update(published)
+        .where(published.c.system == system, published.c.sku.in_(wanted), published.c.words == "")
+        .values(words="moved by the channel's own orders")
+    )
+    for sku in wanted:
+        work.sku_changed(sku, "order")
 
 
 def as_reading(row: Row[Any], began_at: datetime) -> ledger.Reading:
@@ -235,11 +290,16 @@ def end_claims(work: Work, sku: str, location: str) -> None:
 
 
 def _end(work: Work, row: Row[Any], evidence: str) -> None:
+    missing = row.state == "missing"
     work.connection.execute(
         update(claims)
         .where(claims.c.id == row.id)
-        .values(state="ended", ended_at=stamp(work.now), evidence=evidence)
+        .values(
+            state="released" if missing else "ended", ended_at=stamp(work.now), evidence=evidence
+        )
     )
+    if missing:
+        return  # its units became short when the warehouse said so
     work.connection.execute(
         update(lines)
         .where(lines.c.id == row.line_id)
@@ -262,7 +322,7 @@ def end_claims_of_pass(work: Work, system: str) -> None:
     locations = work.network.locations_stocked_by(system)
     rows = work.connection.execute(
         select(claims.c.sku, claims.c.location)
-        .where(claims.c.location.in_(locations), claims.c.state == "shipped")
+        .where(claims.c.location.in_(locations), claims.c.state.in_(("shipped", "missing")))
         .distinct()
     ).all()
     for row in rows:

@@ -115,6 +115,10 @@ class Sweep:
         except ConnectorError as error:
             await self._failed(row, error)
             return 0
+        except Exception as error:  # noqa: BLE001 - a bug in one resource must not starve the others
+            structlog.get_logger().exception("connector.failed", system=row.system)
+            await self._failed(row, error)
+            return 0
         now = self._clock.now()
         return await self._store.write(
             lambda connection: self._keep_page(connection, resource, row, page, began, now)
@@ -212,7 +216,7 @@ class Sweep:
         )
         return False
 
-    async def _failed(self, row: Row[Any], error: ConnectorError) -> None:
+    async def _failed(self, row: Row[Any], error: Exception) -> None:
         failures = row.failures + 1
         wait = min(RETRY_MAX_S, RETRY_S * 2 ** min(failures - 1, 10))
         if isinstance(error, RateLimited):

@@ -29,6 +29,7 @@ class Work:
     steps: Steps
     changed: dict[str, str] = field(default_factory=dict)
     touched_orders: set[int] = field(default_factory=set)
+    freed: set[tuple[str, str]] = field(default_factory=set)  # (sku, location) of claims given back
     queued: int = 0
 
     @classmethod

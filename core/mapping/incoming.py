@@ -53,6 +53,7 @@ class Plan:
     blocks: dict[str, list[Block]] = field(default_factory=dict)
     skip: tuple[Condition, ...] = ()
     top: bool = False
+    broken: set[str] = field(default_factory=set)  # reported already; not "missing" as well
 
 
 @dataclass(slots=True)
@@ -141,6 +142,9 @@ class Reading:
                 return Field(key.text, "text", None, required=False, default=None)
             if dot and found.kind == "record" and rest in fields_of(found.of):
                 return fields_of(found.of)[rest]
+        if found is not None and found.kind == "words":
+            self.report.add(key, f"{prefix}{head} needs a word of its own", f"{head}.shop: …")
+            return None
         names = names_of(record)
         hint = nearest(key.text, names) or f"Fields are: {', '.join(names)}"
         self.report.add(key, f"{prefix}{key.text} is not a field of ours", hint)
@@ -149,6 +153,7 @@ class Reading:
     def _put(self, plan: Plan, name: str, node: Node, into: Field) -> None:
         line = parse_line(node, INCOMING, self.report, paths=True)
         if line is None:
+            plan.broken.add(name.partition(".")[0])
             return
         plan.fields[name] = line
         if plan.top:
@@ -165,7 +170,7 @@ class Reading:
             if use.name == "choose" and not self._table(line.node, str(use.argument), into):
                 return
             if use.name == "default" and not _default_fits(use.argument, kind):
-                self.report.add(line.node, f"default: {use.argument!r} is not {A[kind]}")
+                self.report.add(line.node, f"default: {_quoted(use.argument)} is not {A[kind]}")
                 return
             kind = kind if use.step.gives == "same" else use.step.gives
         if line.path is None and not line.steps:
@@ -264,7 +269,12 @@ class Reading:
     def _complete(
         self, plan: Plan, node: Node, prefix: str, *, given: frozenset[str] = frozenset()
     ) -> None:
-        mapped = {name.partition(".")[0] for name in plan.fields} | set(plan.blocks) | given
+        mapped = (
+            {name.partition(".")[0] for name in plan.fields}
+            | set(plan.blocks)
+            | given
+            | plan.broken
+        )
         for each in fields_of(plan.record).values():
             if each.required and each.name not in mapped:
                 self.report.add(node, f"{prefix}{each.name} is required and not mapped")
@@ -280,7 +290,7 @@ class Reading:
     def _complete_record(self, plan: Plan, outer: Field, node: Node, prefix: str) -> None:
         for each in fields_of(outer.of).values():
             name = f"{outer.name}.{each.name}"
-            if each.required and name not in plan.fields:
+            if each.required and name not in plan.fields and outer.name not in plan.broken:
                 self.report.add(node, f"{prefix}{name} is required and not mapped")
 
     def _require(self, plan: Plan) -> None:
@@ -324,6 +334,10 @@ def _constant_kind(value: object) -> Kind:
     if isinstance(value, bool):
         return "flag"
     return "whole" if isinstance(value, int) else "text"
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower()
 
 
 def _default_fits(value: object, kind: Kind) -> bool:

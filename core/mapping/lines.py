@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from core.errors import Problem
 from core.mapping.catalog import Step
@@ -186,7 +186,8 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
-        raise ValueError(f'"{name}" is not a time zone like "Asia/Kolkata"') from None
+        hint = nearest(name, available_timezones()) or 'They look like "Asia/Kolkata".'
+        raise ValueError(f'"{name}" is not a time zone. {hint}') from None
 
 
 def _plain_value(text: str) -> str | int | bool:

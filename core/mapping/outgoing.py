@@ -163,9 +163,11 @@ class Outgoing:
         code: ast.expr = load("item")
         for word in node.text.split("."):
             field = fields_of(scope).get(word)
-            if field is None or field.kind not in ("record", "records"):
+            if field is None:
                 self._unknown(node, node.text, scope)
                 return None
+            if field.kind not in ("record", "records"):
+                break
             code, scope = ast.Attribute(code, word, ast.Load()), field.of
             if field.kind == "records":
                 if not node.text.endswith(word):
@@ -286,11 +288,11 @@ class Outgoing:
         """`ship_to.name`, `extras.shop`, `lines.quantity` (a list) as attribute access: the
         words are field names of the model, never free text."""
         code: ast.expr = load("item")
-        words = text.split(".")
+        words, start = text.split("."), scope
         for at, word in enumerate(words):
             field = fields_of(scope).get(word)
             if field is None:
-                self._unknown(node, text, scope)
+                self._unknown(node, text, start)
                 return None
             code = ast.Attribute(code, word, ast.Load())
             rest = words[at + 1 :]
@@ -321,8 +323,8 @@ class Outgoing:
         return Ours(ast.ListComp(element, [each]), _PLURAL[field.kind], kind)
 
     def _unknown(self, node: Node, text: str, scope: type) -> None:
-        names = [*names_of(scope), *fields_of(scope)]
-        hint = nearest(text, names) or f"Fields are: {', '.join(names_of(scope))}"
+        names = names_of(scope)
+        hint = nearest(text, names) or f"Fields are: {', '.join(names)}"
         self._report.add(node, f"{text} is not a field of ours", hint)
 
 

@@ -15,7 +15,12 @@ from typing import Any, cast
 
 import jmespath
 from jmespath import functions as _functions
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import (
+    IncompleteExpressionError,
+    JMESPathError,
+    LexerError,
+    ParseError,
+)
 from jmespath.visitor import TreeInterpreter
 
 Parsed = dict[str, Any]
@@ -38,19 +43,18 @@ def parse_path(text: str) -> Parsed:
         raise PathError(f"is longer than {PATH_MAX} characters")
     try:
         parsed = cast(Parsed, jmespath.compile(text).parsed)
-    except JMESPathError as error:
-        raise PathError(f"cannot be read: {_first_line(str(error))}") from None
-    except (ValueError, RecursionError, TypeError, KeyError, IndexError):
+    except IncompleteExpressionError:
+        raise PathError("ends too early") from None
+    except (ParseError, LexerError) as error:
+        at = error.lex_position if isinstance(error, ParseError) else error.lexer_position
+        raise PathError(f"cannot be read from column {at + 1} on") from None
+    except (JMESPathError, ValueError, RecursionError, TypeError, KeyError, IndexError):
         raise PathError("cannot be read") from None
     if parsed["type"] == "expref":
         raise PathError("has a & outside a function")
     for node in _walk(parsed, 0):
         _check(node)
     return parsed
-
-
-def _first_line(message: str) -> str:
-    return message.split(":\n")[0].split("\n")[0].rstrip(":. ").lower()
 
 
 def _walk(node: Any, depth: int) -> Iterator[Parsed]:

@@ -126,6 +126,8 @@ orders = Table(
     _word("payment"),
     _word("currency"),
     Column("total_minor", Integer, nullable=False),
+    # Tax inside the total that the marketplace remits itself: never posted as ours.
+    Column("channel_tax_minor", Integer, nullable=False, server_default=text("0")),
     _instant("placed_at", nullable=False),
     _instant("captured_at", nullable=False),
     _instant("changed_at", nullable=False),
@@ -157,7 +159,8 @@ lines = Table(
     UniqueConstraint("order_id", "key", name="line_once"),
 )
 
-#: state: open -> shipped -> ended, or open -> released. `evidence` says why it ended (G7).
+#: state: open -> shipped -> ended, or open -> released, or open -> missing -> released: units
+#: the warehouse could not find, subtracted until its number says so. `evidence`: why (G7).
 claims = Table(
     "claims",
     metadata,
@@ -196,6 +199,7 @@ stock = Table(
     _instant("as_of"),
     _instant("began_at", nullable=False),
     _instant("read_at", nullable=False),
+    _word("item", ""),  # the owner's object it was read from, where a sweep read it
 )
 
 #: What systems that do not own a number say it is: compared, never adopted (G5).

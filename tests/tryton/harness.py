@@ -64,6 +64,7 @@ def config(server: TrytonServer, key_variable: str, **more: str) -> dict[str, An
     changed = {name: value for name, value in given.items() if value != defaults[name]}
     return {
         "connector": NAMES[server.role],
+        "network": "private",
         "settings": changed,
         "secrets": {"key": "${" + key_variable + "}"},
     }

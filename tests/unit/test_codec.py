@@ -32,7 +32,7 @@ SIMPLE = {
     Decimal: st.decimals(allow_nan=False, allow_infinity=False),
     datetime: INSTANTS,
     Money: AMOUNTS,
-    dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3),
+    dict[str, str]: st.dictionaries(TEXT, TEXT, max_size=3).map(lambda d: dict(sorted(d.items()))),
 }
 
 

@@ -80,8 +80,10 @@ def problems(text: str, name: str = "") -> str:
     try:
         load(text, name)
     except MappingError as refused:
-        return str(refused).replace("mappings/shop/order.yaml:", "").replace(
-            "mappings/shop/fulfill_order.yaml:", ""
+        return (
+            str(refused)
+            .replace("mappings/shop/order.yaml:", "")
+            .replace("mappings/shop/fulfill_order.yaml:", "")
         )
     raise AssertionError("the mapping was accepted")
 
@@ -93,7 +95,9 @@ def changed(old: str, new: str, text: str = ORDER) -> str:
 
 def held(mapping: Mapping, document: object) -> Hold:
     try:
-        made = mapping.record(document) if mapping.direction == "incoming" else mapping.body(document)
+        made = (
+            mapping.record(document) if mapping.direction == "incoming" else mapping.body(document)
+        )
     except Hold as hold:
         return hold
     raise AssertionError(f"not held: {made}")
