@@ -59,7 +59,6 @@ _LISTEN: Table = {
         "text",
         "How the world reaches the hooks, for example https://hooks.acme.example. Systems whose\n"
         "subscriptions a program can make are subscribed to it, at start and every hour.",
-        default="",
     ),
     "listen.operations": Option(
         "address",

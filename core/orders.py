@@ -156,10 +156,11 @@ def lines_of(work: Work, order_id: int) -> list[Row[Any]]:
 def _allocate(work: Work, order_id: int) -> None:
     """Claim what is short, at the chosen location or, the first time, at the best one."""
     row = by_id(work, order_id)
+    missing = set(work.connection.execute(stock.MISSING).scalars())
     wishes = [
         routing.Wish(line_id=line.id, sku=line.sku, units=line.short)
         for line in lines_of(work, order_id)
-        if line.short and line.shippable
+        if line.short and line.shippable and line.id not in missing
     ]
     if not wishes:
         return

@@ -33,6 +33,8 @@ from core.work import Work
 
 #: Claims that may still have to be subtracted.
 LIVE = ("open", "shipped", "missing")
+#: Lines whose units were not found: only a later number can be claimed for them.
+MISSING = select(claims.c.line_id).where(claims.c.state == "missing")
 
 
 def take_reading(
@@ -327,6 +329,7 @@ def end_claims_of_pass(work: Work, system: str) -> None:
     ).all()
     for row in rows:
         end_claims(work, row.sku, row.location)
+        work.freed.add((row.sku, row.location))
         work.sku_changed(row.sku, "evidence")
 
 
@@ -340,6 +343,7 @@ def claim_shorts(work: Work, sku: str, location: str) -> None:
             lines.c.short > 0,
             orders.c.location == location,
             orders.c.state.in_(["captured", "held"]),
+            lines.c.id.not_in(MISSING),
         )
         .order_by(orders.c.placed_at, lines.c.id)
     ).all()

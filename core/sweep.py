@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import inbox, stock
+from core import inbox, orders, stock
 from core.clock import Clock, stamp, unstamp
 from core.contract import Fetches, Item, Page, Reads
 from core.errors import ConnectorError, LoginNeeded, RateLimited, Rejected
@@ -165,6 +165,7 @@ class Sweep:
             return
         work = Work.begin(connection, network, self._seal, now)
         stock.end_claims_of_pass(work, system)
+        orders.go_on(work)
         work.finish()
 
     def _keep(

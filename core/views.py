@@ -152,8 +152,34 @@ def oversold(connection: Connection, network: Network, now: datetime) -> list[Vi
     for row in held:
         terms = stock.terms_of(work, row.sku, row.location)
         if terms.oversold:
-            found.append({"sku": row.sku, "location": row.location, "units": terms.oversold})
+            found.append(
+                {
+                    "sku": row.sku,
+                    "location": row.location,
+                    "units": terms.oversold,
+                    "orders": _endangered(connection, row.sku, row.location, terms.oversold),
+                }
+            )
     return found
+
+
+def _endangered(connection: Connection, sku: str, location: str, units: int) -> list[str]:
+    """The youngest orders whose units are not there: who sold last is short first."""
+    rows = connection.execute(
+        select(s.orders.c.system, s.orders.c.number, s.claims.c.units)
+        .join(s.orders, s.orders.c.id == s.claims.c.order_id)
+        .where(
+            s.claims.c.sku == sku, s.claims.c.location == location, s.claims.c.state == "open"
+        )
+        .order_by(s.orders.c.placed_at.desc(), s.claims.c.id.desc())
+    )
+    named: dict[str, None] = {}
+    for row in rows:
+        if units <= 0:
+            break
+        named[f"{row.system}:{row.number}"] = None
+        units -= row.units
+    return list(named)
 
 
 def reading_work(connection: Connection, network: Network, now: datetime) -> Work:

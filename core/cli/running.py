@@ -108,6 +108,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     config = configured(options.config)
+    set_up(level="warning")
     rows = asyncio.run(_probe_all(config))
     if options.json:
         emit_json({"systems": rows, "duplicates": _duplicate_modes(config)})

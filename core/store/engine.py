@@ -60,6 +60,8 @@ class Store:
 
     def open(self) -> None:
         """Create or check the schema and start the writer. Refuses a newer schema."""
+        # Sealed or not, nobody else on this machine needs to read it.
+        self.path.touch(mode=0o600)
         connection = self._writer.connect().execution_options(isolation_level="AUTOCOMMIT")
         _assert_durable(connection)
         _assert_schema(connection, self.path)
@@ -72,10 +74,12 @@ class Store:
         if self._task is not None:
             await self._queue.put(None)
             await self._task
+        self._reader.dispose()  # first, or it keeps the log from being folded in
         if self._connection is not None:
+            # After a clean stop the database is one whole file, safe to copy.
+            self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
         self._writer.dispose()
-        self._reader.dispose()
         if self._threads is not None:
             self._threads.shutdown()
 

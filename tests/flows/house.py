@@ -144,6 +144,7 @@ class House:
     wires: dict[str, Wires]
     lost_pushes: set[str] = field(default_factory=set)
     watchers: list[Callable[[House], None]] = field(default_factory=list)
+    seen: dict[Any, int] = field(default_factory=dict)  # what a watcher wants to remember
     app: App = field(init=False)
     receiver: httpx.AsyncClient = field(init=False)
     starts: int = 0
@@ -346,7 +347,7 @@ class House:
             self.books.set_item(sku, "10.00", "4.00")
             for channel in (self.shop, self.market):
                 channel.list_item(sku, price="10.00")
-        await self.settle()
+        await self.now()
 
     async def hook(self, system: str, order: Mapping[str, Any], event: str = "") -> int:
         """A signed push of this very payload, however old it is."""

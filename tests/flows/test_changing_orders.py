@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from house import house
-from test_main_job import never_more_than_is_there
+from test_main_job import watch
 
 
 async def test_s15a_cancelled_before_release_never_reaches_the_warehouse(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ async def test_s15a_cancelled_before_release_never_reaches_the_warehouse(tmp_pat
 async def test_s15b_cancelled_after_release_the_warehouse_agrees(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.sells(TEA=5)
-        h.watchers.append(never_more_than_is_there)
+        watch(h)
         order = await h.shop.place_order("TEA", 2)
         await h.settle()
         await h.shop.cancel(order["id"])
@@ -242,7 +242,7 @@ async def test_the_rest_of_a_short_order_cancelled_on_the_channel_closes_and_inv
 async def test_h43_two_parcels_are_two_confirmations_and_one_invoice(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.sells(TEA=5, MUG=5)
-        h.watchers.append(never_more_than_is_there)
+        watch(h)
         order = await h.shop.place_order(
             lines=[{"sku": "TEA", "quantity": 3}, {"sku": "MUG", "quantity": 1}]
         )

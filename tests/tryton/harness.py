@@ -349,6 +349,12 @@ class Bookkeeper(Person):
         values = {"list_price": Decimal(price)}
         self.call("product.template", "write", [row["template"]], values)
 
+    def change_cost(self, sku: str, cost: str) -> Decimal:
+        """Set what a unit costs from now on; returns what it cost before."""
+        (row,) = self.rows("product.product", [["code", "=", sku]], ["cost_price"])
+        self.call("product.product", "write", [row["id"]], {"cost_price": Decimal(cost)})
+        return Decimal(row["cost_price"])
+
 
 def sale_of(keeper: Bookkeeper, booked: BookOrder) -> dict[str, Any]:
     """The one sale there must be."""

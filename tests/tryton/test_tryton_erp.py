@@ -130,6 +130,19 @@ async def test_two_parcels_two_invoices_one_total(tryton_erp: Any, bookkeeper: B
     assert sale_of(bookkeeper, booked)["shipment_state"] == "sent"
 
 
+async def test_the_cost_is_that_of_the_day_the_goods_left(
+    tryton_erp: Any, bookkeeper: Bookkeeper
+) -> None:
+    booked = await book(tryton_erp, an_order(a_line("SKU-0003", 2, "129.00")))
+    await tryton_erp.send(command("book_shipment", book_shipment(booked, SKU_0003=2)))
+    before = bookkeeper.change_cost("SKU-0003", "99.00")
+    try:
+        posted = await tryton_erp.send(command("book_invoice", book_invoice(booked)))
+    finally:
+        bookkeeper.change_cost("SKU-0003", str(before))
+    assert bookkeeper.postings(posted.reference)["cogs"] == before * 2
+
+
 async def test_nothing_shipped_nothing_invoiced(tryton_erp: Any) -> None:
     booked = await book(tryton_erp, an_order(a_line()))
     with pytest.raises(Rejected, match="nothing of sale"):
@@ -188,6 +201,7 @@ TIES = {
     "a free gift": an_order(
         a_line("SKU-0001", 1, "5.00"), a_line("SKU-0002", 1, "3.00", off="3.00")
     ),
+    "half a cent, which Tryton rounds to even": an_order(a_line("SKU-0001", 1, "0.25")),
     "fees": an_order(a_line("SKU-0001", 1, "5.00"), other_fees=usd("1.50")),
     "one cent the channel cannot explain": an_order(a_line("SKU-0001", 1, "5.00"), total="5.91"),
 }  # fmt: skip
@@ -273,16 +287,16 @@ async def test_one_party_per_address_of_mail_and_never_a_stranger(
     mail = f"Ann_{fresh()}@example.com"
     same = replace(ANN, street="2 Other Street")
     orders = [
+        an_order(a_line(), email=mail.replace("_", "x")),  # "_" is a wildcard in a LIKE
         an_order(a_line(), email=mail),
         an_order(a_line(), email=mail.lower(), ship_to=same),
-        an_order(a_line(), email=mail.replace("_", "x")),  # "_" is a wildcard in a LIKE
         an_order(a_line(), email=""),  # the same name and address, and yet nobody known
         an_order(a_line(), email=""),
     ]
     parties = [sale_of(bookkeeper, await book(tryton_erp, order))["party"] for order in orders]
-    assert parties[0] == parties[1]
+    assert parties[1] == parties[2]
     assert len(set(parties)) == 4
-    (known,) = bookkeeper.rows("party.party", [["id", "=", parties[0]]], ["addresses"])
+    (known,) = bookkeeper.rows("party.party", [["id", "=", parties[1]]], ["addresses"])
     assert len(known["addresses"]) == 2
 
 

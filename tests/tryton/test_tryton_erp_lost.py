@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -124,3 +126,18 @@ def _units_are_right(keeper: Bookkeeper, booked: BookOrder, kind: str) -> None:
     assert count.get(("SKU-0001", "gone"), 0) == gone
     assert count["SKU-0001", "kept"] == 2 - gone
     assert count["SKU-0002", "kept"] == 1
+
+
+async def test_a_draft_left_behind_is_made_anew_when_its_total_is_another(
+    erp_server: TrytonServer, tryton_erp: Any, bookkeeper: Bookkeeper
+) -> None:
+    """The second write makes the sale; its answer is lost, and the channel edits the order."""
+    first = book_order(an_order(a_line("SKU-0001", 2, "10.00")))
+    async with connector(erp_server, transport=Losing(2)) as shaky:
+        with pytest.raises(InDoubt):
+            await shaky.send(command("book_order", first))
+    assert sale_of(bookkeeper, first)["state"] == "draft"
+    edited = replace(an_order(a_line("SKU-0001", 1, "10.00")), key=first.order.key)
+    await tryton_erp.send(command("book_order", replace(first, order=edited)))
+    sale = sale_of(bookkeeper, first)
+    assert (sale["state"], sale["total_amount"]) == ("processing", Decimal("11.80"))

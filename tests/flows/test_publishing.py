@@ -1,0 +1,165 @@
+"""Stop 6: every channel shows the newest number; zeros first; whatever is lost is told again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from house import Killed, house
+
+
+async def test_s4_g8_a_channel_that_was_away_hears_only_the_newest(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.faults("market", down=True)
+        for _ in range(3):
+            h.depot.receive("TEA", "EAST", 1)
+            await h.settle(35)
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (8, 5)
+        assert [w["quantity"] for w in h.market.stock_writes()] == [5]
+        h.faults("market")
+        await h.settle(400)
+        assert [w["quantity"] for w in h.market.stock_writes()] == [5, 8]
+        await h.settle(700)
+        assert len(h.market.stock_writes()) == 2  # nothing changed, nothing is said
+
+
+async def test_zeros_leave_before_cuts_and_cuts_before_raises(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(AAA=5, BBB=5, CCC=5)
+        h.depot.receive("AAA", "EAST", 3)
+        h.depot.count("BBB", "EAST", 2)
+        h.depot.count("CCC", "EAST", 0)
+        before = len(h.shop.stock_writes())
+        await h.settle(35)
+        told = [(w["sku"], w["quantity"]) for w in h.shop.stock_writes()[before:]]
+        assert told == [("CCC", 0), ("BBB", 2), ("AAA", 8)]
+
+
+async def test_h19_a_conditional_write_that_lost_the_race_rereads_and_converges(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, boutique=True) as h:
+        boutique = h.fake("boutique")
+        boutique.add_product("TEA", "Tea", "10.00", stock=0)
+        await h.sells(TEA=9)
+        await h.settle()
+        shown = next(iter(boutique.stock("TEA").values()))["available"]
+        assert shown == 9
+        boutique.set_stock("TEA", 4)  # somebody types a number into the admin
+        h.depot.receive("TEA", "EAST", 3)
+        await h.settle(35)
+        outcomes = h.rows("SELECT offers FROM told WHERE system = 'boutique' ORDER BY id")
+        assert any("stale" in row["offers"] for row in outcomes)
+        await h.settle()
+        assert next(iter(boutique.stock("TEA").values()))["available"] == 12
+        sold = boutique.place_order([{"sku": "TEA", "quantity": 2}])
+        await h.settle()
+        assert next(iter(boutique.stock("TEA").values()))["available"] == 10
+        assert h.shop.shown("TEA") == 10
+        assert h.state("boutique", sold) == "released"
+
+
+async def test_s6_a_refused_listing_is_one_exception_and_the_rest_is_told(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5, MUG=5)
+        gone = h.shop._listings.pop("TEA")
+        for _ in range(2):
+            h.depot.receive("TEA", "EAST", 1)
+            h.depot.receive("MUG", "EAST", 1)
+            await h.settle(35)
+        assert h.shop.shown("MUG") == 7
+        [cause] = h.causes()
+        assert cause.startswith("refused_offer:shop:")
+        assert h.one("SELECT count(*) FROM hold_members") == 1
+        writes = h.wires["shop"].count("PUT /stock")
+        await h.settle(300)
+        assert h.wires["shop"].count("PUT /stock") == writes  # no endless retry
+        h.shop._listings["TEA"] = gone
+        h.depot.receive("TEA", "EAST", 1)
+        await h.settle(35)
+        assert h.shop.shown("TEA") == 8
+        assert h.causes() == []
+
+
+async def test_a_lost_answer_is_told_again_with_the_number_of_then(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.faults("shop", lose_answers=1, only="PUT /stock")
+        h.depot.receive("TEA", "EAST", 2)
+        await h.settle(31)
+        results = [r["result"] for r in h.rows("SELECT result FROM told WHERE system = 'shop'")]
+        assert "lost" in results
+        await h.settle(60)
+        assert h.shop.shown("TEA") == 7
+        assert h.rows("SELECT * FROM published WHERE system = 'shop'")[0]["quantity"] == 7
+        assert h.rows("SELECT * FROM republish") == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_g12_killed_while_telling_the_channel_is_told_again(
+    tmp_path: Path, when: str
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        setattr(h.wires["shop"], f"kill_{when}", "PUT /stock")
+        h.depot.receive("TEA", "EAST", 2)
+        with pytest.raises(Killed):
+            await h.settle(60)
+        assert len(h.rows("SELECT * FROM told WHERE ended_at IS NULL")) == 1
+        await h.restart()
+        await h.settle(60)
+        assert h.rows("SELECT * FROM told WHERE ended_at IS NULL") == []
+        assert h.shop.shown("TEA") == 7
+        assert h.rows("SELECT * FROM published WHERE system = 'shop'")[0]["quantity"] == 7
+
+
+async def test_one_sold_there_and_one_received_here_is_not_no_change(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.lost_pushes.update(("shop", "market"))
+        await h.shop.place_order("TEA")
+        assert h.shop.shown("TEA") == 4
+        h.depot.receive("TEA", "EAST", 1)
+        await h.settle(70)
+        assert h.sellable("TEA") == 5
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (5, 5)
+
+
+async def test_s5_s25_a_number_the_channel_changed_itself_is_found_and_corrected_once(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.clock.advance(1)
+        h.shop._listings["TEA"]["quantity"] = 9
+        await h.settle(650)
+        assert h.shop.shown("TEA") == 5
+        writes = len(h.shop.stock_writes())
+        await h.settle(1300)
+        assert len(h.shop.stock_writes()) == writes
+
+
+async def test_a_listing_that_appears_later_is_told_without_a_change_of_stock(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        h.depot.receive("TEA", "EAST", 5)
+        await h.settle(35)
+        h.shop.list_item("TEA")
+        await h.settle(650)
+        assert h.shop.shown("TEA") == 5
+
+
+async def test_safety_stock_is_never_offered_and_a_parcel_does_not_consume_it(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, safety=2) as h:
+        await h.sells(TEA=5)
+        assert h.shop.shown("TEA") == 3
+        await h.shop.place_order("TEA", 3)
+        await h.settle()
+        assert (h.shop.shown("TEA"), h.sellable("TEA")) == (0, 0)
+        await h.depot.ship(h.waiting())
+        await h.settle()
+        assert h.sellable("TEA") == 0
