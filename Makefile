@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.ready
 ERP    ?= fake
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt lint types imports fast browser bench soak lock clean
+.PHONY: help setup demo test check static fmt lint types imports fast browser bench soak lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,9 @@ demo: $(STAMP) ## the main job in about two minutes, no account, no question (ER
 test: $(STAMP) browser ## every test, real systems included (Tryton by pip, Chromium by the package manager)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-check: $(STAMP) lint types imports ## format, lint, types, import directions, example, fast tests
+static: $(STAMP) lint types imports
+
+check: static ## format, lint, types, import directions, example, fast tests
 	env -i PATH="$$PATH" HOME="$$HOME" $(BIN)/python -m tests.example_environment $(BIN)/truecount check --config config.example.yaml
 	$(BIN)/python -m pytest -n 2 -m "not real" -q
 

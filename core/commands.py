@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from core import holds
 from core.clock import stamp
 from core.codec import to_json
 from core.errors import InvariantBroken
 from core.model import COMMANDS, Ask
-from core.store.schema import outbox
+from core.store.schema import inbox, outbox
 from core.work import Work
 
 #: 0 is served first: confirmations and cuts to zero, then the rest (DESIGN 5).
@@ -66,8 +67,24 @@ def ask(
     if row is None:
         return False
     work.queued += 1
+    _answer_came_first(work, system, record.reference)
     work.steps.add(5, "command.queued", system=system, order_id=order_id, kind=kind, id=row.id)
     return True
+
+
+def unknown_cause(system: str, reference: str) -> str:
+    """The exception of what a system says about a command we do not know (yet)."""
+    return f"unknown_shipment:{system}:{reference}"
+
+
+def _answer_came_first(work: Work, system: str, key: str) -> None:
+    """After a restore the parcel may be read before its order is asked for again (H11, H38)."""
+    for seq in holds.members_of(work, unknown_cause(system, key), "inbox"):
+        work.connection.execute(
+            update(inbox)
+            .where(inbox.c.seq == int(seq), inbox.c.state == "held")
+            .values(state="pending")
+        )
 
 
 def asked_before(work: Work, order_id: int, kind: str) -> int:

@@ -23,6 +23,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Row, Subquery, and_, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core import commands, orders, outcomes
 from core.clock import Clock, stamp, unstamp
@@ -36,7 +37,7 @@ from core.network import Network
 from core.seal import Seal
 from core.steps import Steps
 from core.store.engine import Store
-from core.store.schema import attempts, outbox
+from core.store.schema import attempts, meta, outbox
 from core.strict import dump_json, load_json
 from core.work import Work
 
@@ -48,6 +49,9 @@ LOGIN_S = 300.0
 #: Two negative lookups apart before a command is sent again (H22).
 LOOKUPS = 2
 
+#: So long after a restore every first send to a system without keys is preceded by a lookup.
+LOOK_FIRST = "look_first_until"
+LOOK_FIRST_H = 72
 
 #: States in which the head of a lane may be tried; `sending` is in flight, `dead` a person's.
 DELIVERABLE = ("queued", "waiting", "in_doubt")
@@ -153,8 +157,21 @@ class Outbox:
             self._busy.discard(lane)
 
     def _must_look_first(self, row: Row[Any]) -> bool:
-        """A doubtful command is looked up, where its system can; else only a key may resend."""
-        return bool(row.state == "in_doubt" and row.safe_by in ("lookup", "reference"))
+        """A doubtful command is looked up, where its system can; else only a key may resend.
+
+        After a restore a command that is new to us may have been done long ago, and a
+        system that is only looked up would do it again without a word (G17, H38).
+        """
+        if row.state == "in_doubt":
+            return row.safe_by in ("lookup", "reference")
+        return row.safe_by == "lookup" and row.attempts == 0 and self._just_restored()
+
+    def _just_restored(self) -> bool:
+        with self._store.read() as connection:
+            until = connection.execute(
+                select(meta.c.value).where(meta.c.key == LOOK_FIRST)
+            ).scalar_one_or_none()
+        return until is not None and stamp(self._clock.now()) < until
 
     def _command(self, row: Row[Any]) -> Command:
         aad = commands.aad(row.key)
@@ -226,6 +243,8 @@ class Outbox:
     def _looked_up(self, row: Row[Any], found: Receipt | None) -> Ended:
         if found is not None:
             return Ended(state="done", receipt=found)
+        if row.state != "in_doubt":
+            return Ended(state="queued", words="looked first after a restore: not there")
         if row.lookups + 1 < LOOKUPS:
             return Ended(
                 state="in_doubt",
@@ -307,6 +326,15 @@ def _heads(system: str) -> Subquery:
         .where(outbox.c.system == system, outbox.c.state != "done")
         .group_by(outbox.c.lane)
         .subquery()
+    )
+
+
+def restored(connection: Connection, now: datetime) -> None:
+    """This state was just put back from a backup: what looks new may be done already (G17)."""
+    until = stamp(now + timedelta(hours=LOOK_FIRST_H))
+    statement = upsert(meta).values(key=LOOK_FIRST, value=until)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["key"], set_={"value": until})
     )
 
 

@@ -32,7 +32,7 @@ def take_shipment(work: Work, system: str, shipment: Shipment) -> str:
     if order_id is None:
         raise Hold(
             f"{system} shipped {shipment.key} for {shipment.reference!r}, which we never asked",
-            cause=f"unknown_shipment:{system}:{shipment.key}",
+            cause=commands.unknown_cause(system, shipment.reference),
             next_step="Look it up in the warehouse; it may belong to another installation.",
         )
     if shipment.state == "waiting":

@@ -168,9 +168,7 @@ def _endangered(connection: Connection, sku: str, location: str, units: int) -> 
     rows = connection.execute(
         select(s.orders.c.system, s.orders.c.number, s.claims.c.units)
         .join(s.orders, s.orders.c.id == s.claims.c.order_id)
-        .where(
-            s.claims.c.sku == sku, s.claims.c.location == location, s.claims.c.state == "open"
-        )
+        .where(s.claims.c.sku == sku, s.claims.c.location == location, s.claims.c.state == "open")
         .order_by(s.orders.c.placed_at.desc(), s.claims.c.id.desc())
     )
     named: dict[str, None] = {}

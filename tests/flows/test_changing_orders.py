@@ -296,7 +296,7 @@ async def test_h11_a_parcel_nobody_asked_for_is_held_not_dropped(tmp_path: Path)
         await wire.post("/orders", json=stranger, headers={"authorization": "Bearer wms-token"})
         await h.depot.ship("not-ours")
         await h.settle()
-        assert h.causes() == ["unknown_shipment:depot:S1"]
+        assert h.causes() == ["unknown_shipment:depot:not-ours"]
         assert h.sellable("TEA") == 4  # the warehouse's number is believed all the same
 
 

@@ -100,9 +100,7 @@ async def test_s1_h17_the_last_unit_is_claimed_once_and_both_channels_show_none(
     async with house(tmp_path) as h:
         await h.sells(TEA=1)
         assert h.shop.shown("TEA") == h.market.shown("TEA") == 1
-        first, second = await asyncio.gather(
-            h.shop.place_order("TEA"), h.market.place_order("TEA")
-        )
+        first, second = await asyncio.gather(h.shop.place_order("TEA"), h.market.place_order("TEA"))
         await h.app.intake.run_once()
         assert h.one("SELECT sum(units) FROM claims WHERE state = 'open'") == 1
         assert h.sellable("TEA") == 0
@@ -169,12 +167,14 @@ async def test_s2_h15_h16_whichever_comes_first_no_unit_is_offered_twice(
         # A ship event alone ends no claim. A net number excluded it since the warehouse took it.
         assert consumed == (2 if (basis, first) == ("available", "parcel") else 0)
         h.faults("depot")
-        await h.settle(700)
+        await h.settle(180)
         assert h.line("shop", order) == (2, 0, 0, 2, 0)
         assert h.sellable("TEA") == h.shop.shown("TEA") == 3
         proof = h.one("SELECT evidence FROM claims")
         assert "counter" in proof
-        assert proof.startswith("accepted" if basis == "available" else "shipped") or first == "stock"
+        assert (
+            proof.startswith("accepted" if basis == "available" else "shipped") or first == "stock"
+        )
 
 
 async def test_h16_s3_an_accepted_order_is_not_subtracted_twice(tmp_path: Path) -> None:
@@ -279,13 +279,13 @@ async def test_an_unknown_payment_word_waits_for_the_mapping_and_then_goes_on(
         assert "voucher" in h.one("SELECT reason FROM holds")
         assert cause.startswith("mapping:")
         file = h.folder / "mappings" / "generic_channel" / "order.yaml"
-        file.write_text(file.read_text().replace("    cod: cod\n", "    cod: cod\n  voucher: paid\n"))
+        file.write_text(
+            file.read_text().replace("    cod: cod\n", "    cod: cod\n  voucher: paid\n")
+        )
         with pytest.raises(Exception, match="order.yaml"):
             await h.operate("reload")  # H34: half an edit changes nothing
         assert h.causes() == [cause]
-        file.write_text(
-            file.read_text().replace("  voucher: paid\n", "    voucher: paid\n")
-        )
+        file.write_text(file.read_text().replace("  voucher: paid\n", "    voucher: paid\n"))
         assert (await h.operate("reload"))["replayed"] >= 2
         await h.settle()
         assert {h.state("shop", order) for order in held} == {"released"}

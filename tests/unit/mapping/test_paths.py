@@ -6,6 +6,7 @@ import ast
 import copy
 import json
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from core.strict import load_json, read_yaml
 ROOT = Path(__file__).parents[3] / "mappings"
 
 
+@cache
 def compiled(text):
     names = Names()
     reader = Reader(names, "item", "view")
@@ -33,11 +35,14 @@ def compiled(text):
     return names.bound["path"]
 
 
+parsed = cache(parse_path)
+
+
 def agrees(text, document):
     """Equal in value and in type; where the standard raises, ours must only not crash."""
     ours = compiled(text)(document)
     try:
-        theirs = TreeInterpreter().visit(parse_path(text), document)
+        theirs = TreeInterpreter().visit(parsed(text), document)
     except (JMESPathError, TypeError):
         return
     assert repr(ours) == repr(theirs), f"{text} over {document}"
@@ -140,7 +145,7 @@ WRONG = st.sampled_from([None, 0, 1, "", "x", True, False, [], {}, ["x", None], 
 
 
 @pytest.mark.skipif(not SAMPLES, reason="no samples beside the mappings")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(SAMPLES or [{}]), st.lists(st.tuples(st.integers(0, 999), WRONG), max_size=4)
 )
