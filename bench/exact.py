@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from core.cli.scene import Remote
-
 from bench.fakes import sku
 from bench.load import Sale
 from bench.stage import SKUS, UNITS, Database
+from core.cli.scene import Remote
 
 
 class Wrong(AssertionError):

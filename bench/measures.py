@@ -10,9 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from core.cli.scene import Remote
 
 from bench import exact
 from bench.fakes import sku
@@ -26,6 +23,7 @@ from bench.load import (
     opened,
 )
 from bench.stage import HOOK_SECRET, SKUS, UNITS, Database, Process, Stage
+from core.cli.scene import Remote
 
 DRAIN_S = 240.0
 #: Orders on their way at most while a sustained rate is measured.
@@ -244,7 +242,7 @@ async def reach(play: Play) -> None:
 
 def _left(market: Market) -> dict[str, int]:
     """What every channel should show now, by all that was sold so far."""
-    left = {word: UNITS for word in market.skus}
+    left = dict.fromkeys(market.skus, UNITS)
     for sale in market.made:
         if sale.acknowledged:
             for word, units in sale.lines:

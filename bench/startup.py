@@ -10,6 +10,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench.fakes import PLACE, sku
+from bench.load import Lines, Market, opened
+from bench.measures import Figures, percentile
+from bench.stage import ENVIRONMENT, HOOK_SECRET, SKUS, Database, Stage
 from core import commands
 from core.cli.scene import Remote
 from core.clock import stamp
@@ -17,11 +21,6 @@ from core.codec import to_json
 from core.model import Address, FulfillOrder, QuantityLine
 from core.seal import Seal
 from core.store.engine import Store
-
-from bench.fakes import PLACE, sku
-from bench.load import Lines, Market, opened
-from bench.measures import Figures, percentile
-from bench.stage import ENVIRONMENT, HOOK_SECRET, SKUS, Database, Stage
 
 WAITING = 200_000
 #: Far above the orders of the run itself, so that lanes do not meet.

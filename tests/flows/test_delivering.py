@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from core.outbox import restored
 from house import House, Killed, house
+
+from core.outbox import restored
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from core.errors import Busy
 from house import Killed, house
+
+from core.errors import Busy
 
 
 async def test_h8_s12_equal_stamps_over_a_page_boundary_and_a_row_seen_late(
