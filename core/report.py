@@ -237,7 +237,7 @@ _STYLE = (
     "padding-top:12px;border-top:1px solid #e3e6ea}table{border-collapse:collapse;width:100%}"
     "th{text-align:left;color:#667;font-weight:600;font-size:12px}th,td{padding:4px 12px 4px 0;"
     "vertical-align:top}td{border-top:1px solid #f0f1f3}.alarm{color:#a8200d}"
-    ".fine{color:#1d6b37}.number{text-align:right;white-space:nowrap}footer{color:#889;"
+    ".fine{color:#1d6b37}th.number,td.number{text-align:right;white-space:nowrap}footer{color:#889;"
     "font-size:12px;margin-top:24px}"
 )
 
@@ -263,15 +263,27 @@ def as_html(found: Reconciliation) -> str:
 
 
 def _html_table(section: Section) -> str:
-    head = "".join(f"<th>{_escape(column)}</th>" for column in section.columns)
-    rows = "".join(f"<tr>{''.join(_td(cell) for cell in row)}</tr>" for row in section.rows)
+    """Columns of numbers stand right, with their heading above them."""
+    numeric = [
+        all(_is_number(row[i]) or not row[i] for row in section.rows)
+        for i in range(len(section.columns))
+    ]
+    head = "".join(_cell("th", c, n) for c, n in zip(section.columns, numeric, strict=True))
+    rows = "".join(
+        "<tr>" + "".join(_cell("td", c, n) for c, n in zip(row, numeric, strict=True)) + "</tr>"
+        for row in section.rows
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _td(cell: str) -> str:
-    number = cell.lstrip("-").replace(".", "").removesuffix("").split(" ")[0].isdigit()
-    kind = ' class="number"' if number and len(cell) < 20 else ""
-    return f"<td{kind}>{_escape(cell)}</td>"
+def _is_number(cell: str) -> bool:
+    """A count or an amount with its currency."""
+    return cell.split(" ")[0].lstrip("-").replace(".", "", 1).isdigit()
+
+
+def _cell(tag: str, text: str, number: bool) -> str:
+    kind = ' class="number"' if number else ""
+    return f"<{tag}{kind}>{_escape(text)}</{tag}>"
 
 
 def _escape(text: str) -> str:
