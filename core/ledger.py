@@ -105,7 +105,7 @@ def passed(mark: Mark, reading: Reading, source: Source) -> str:
             return f"as of {reading.as_of.isoformat()} >= {mark.as_of.isoformat()}"
         return ""
     # Neither counter nor as-of: only a reading begun after we saw it, plus the settle time.
-    if reading.began_at >= mark.seen_at + timedelta(seconds=source.settle_s):
+    if reading.began_at > mark.seen_at + timedelta(seconds=source.settle_s):
         return f"read begun {reading.began_at.isoformat()}, seen {mark.seen_at.isoformat()}"
     return ""
 

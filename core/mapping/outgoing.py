@@ -193,13 +193,15 @@ class Outgoing:
         )
         start = assign("out", ast.List([], ast.Load()))
         block = function(name, ["entries"], [start, loop, ast.Return(load("out"))])
-        self._marks.place(block, node, their, their)
+        each = node.get("each")
+        ours = each.text if each is not None else ""
+        self._marks.place(block, node, their, ours)
         self._functions.append(block)
         entries_: ast.expr = source or ast.Tuple([load("item")], ast.Load())
         result: ast.expr = call(name, entries_)
         if their in self._required:
             result = self._names.run(steps.need_full, self._names.run(steps.some, result))
-        self._marks.place(result, node, their, "")
+        self._marks.place(result, node, their, ours)
         return result
 
     def _condition(self, condition: Condition, scope: type) -> ast.expr | None:

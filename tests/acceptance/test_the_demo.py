@@ -64,3 +64,23 @@ def test_t13_no_buyer_and_no_secret_reaches_the_log_or_the_mail(
     stored = b"".join(path.read_bytes() for path in state.glob("truecount.db*"))
     for word in BUYERS:
         assert word.encode() not in stored  # sealed at rest (T15)
+
+
+@pytest.mark.real
+@pytest.mark.xdist_group("tryton")
+def test_the_same_play_with_a_real_tryton_as_the_ledger_ties_to_the_cent(tmp_path: Path) -> None:
+    """Sales, deliveries with cost and posted invoices of a ledger nobody here wrote."""
+    folder = tmp_path / "played"
+    command = [sys.executable, "-m", "core.cli", "demo", "--erp", "tryton"]
+    done = subprocess.run(
+        [*command, "--folder", str(folder), "--pace", "0"],
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    mail = (folder / "mail.txt").read_text()
+    rows = [line for line in mail.splitlines() if line.strip().startswith(("webshop", "market"))]
+    assert sum("ties" in row for row in rows) == 2, mail
+    assert "None: every copy agrees with its owner." in mail
+    assert "Commands given up: 0." in done.stdout
