@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.mapping import steps
+from core.mapping import moments, steps
 
 Kind = str
 """raw | text | whole | number | money | time | flag | choice | texts"""
@@ -55,9 +55,9 @@ INCOMING: dict[str, Step] = {
     "absolute": _step(steps.absolute, "whole number money", "same"),
     "money": _step(steps.money, _READ, "money", "currency"),
     "minor": _step(steps.minor, _READ, "money", "currency"),
-    "time": _step(steps.time, "raw text", "time", "zone"),
-    "date": _step(steps.date, "raw text", "time", "zone"),
-    "epoch": _step(steps.epoch, _READ, "time", "unit"),
+    "time": _step(moments.time, "raw text", "time", "zone"),
+    "date": _step(moments.date, "raw text", "time", "zone"),
+    "epoch": _step(moments.epoch, _READ, "time", "unit"),
     "choose": _step(steps.choose, _READ, "choice", "table", needed=True),
     "flag": _step(steps.flag, "raw text whole", "flag"),
     "contains": _step(steps.contains, "raw text", "flag", "text", needed=True),
@@ -83,9 +83,9 @@ OUTGOING: dict[str, Step] = {
     "amount": _step(steps.amount, "money", "number"),
     "minor": _step(steps.minor_units, "money", "whole"),
     "currency": _step(steps.currency_of, "money", "text"),
-    "iso": _step(steps.iso, "time", "text"),
-    "date": _step(steps.day, "time", "text", "zone"),
-    "epoch": _step(steps.epoch_of, "time", "whole", "unit"),
+    "iso": _step(moments.iso, "time", "text"),
+    "date": _step(moments.day, "time", "text", "zone"),
+    "epoch": _step(moments.epoch_of, "time", "whole", "unit"),
     "choose": _step(steps.choose, _SAYABLE, "choice", "table", needed=True),
     "contains": _step(steps.contains, "text texts", "flag", "text", needed=True),
     "default": _step(steps.default, "text whole number flag", "same", "value", needed=True),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from core.mapping.catalog import INCOMING, Kind
@@ -23,7 +22,7 @@ from core.mapping.lines import (
 )
 from core.mapping.paths import Parsed
 from core.mapping.shape import Field, fields_of, names_of
-from core.mapping.steps import Table
+from core.mapping.steps import StepError, Table, number
 from core.strict import Node, nearest
 
 HEAD = frozenset({"mapping", "version", "becomes", "choices", "required"})
@@ -278,20 +277,12 @@ class Reading:
         for each in fields_of(plan.record).values():
             if each.required and each.name not in mapped:
                 self.report.add(node, f"{prefix}{each.name} is required and not mapped")
-            elif each.kind == "record" and each.name in mapped:
-                self._complete_record(plan, each, node, prefix)
         if "on_hand" in fields_of(plan.record) and not {"on_hand", "available"} & mapped:
             self.report.add(
                 node,
                 "on_hand or available must be mapped",
                 "on_hand still holds our orders; available is already net of them.",
             )
-
-    def _complete_record(self, plan: Plan, outer: Field, node: Node, prefix: str) -> None:
-        for each in fields_of(outer.of).values():
-            name = f"{outer.name}.{each.name}"
-            if each.required and name not in plan.fields and outer.name not in plan.broken:
-                self.report.add(node, f"{prefix}{name} is required and not mapped")
 
     def _require(self, plan: Plan) -> None:
         node = self.root.get("required")
@@ -364,8 +355,8 @@ def constant_of(value: Any, into: Field) -> Any:
             case "whole":
                 return int(text) if text.isascii() and len(text) < 19 else _NOTHING
             case "number":
-                return Decimal(text)
-    except (ValueError, KeyError, InvalidOperation):
+                return number(text)
+    except (ValueError, KeyError, StepError):
         return _NOTHING
     return _NOTHING
 

@@ -102,8 +102,6 @@ class Mapping:
 def _shown(value: Any, *, buyers: bool) -> str:
     if buyers:
         return "(not shown)"
-    if value is None:
-        return "null"
     if isinstance(value, dict):
         return "(an object)"
     if isinstance(value, list | tuple):

@@ -161,18 +161,17 @@ class Outgoing:
 
     def _list_of_ours(self, node: Node, scope: type) -> tuple[type, ast.expr] | None:
         code: ast.expr = load("item")
-        for word in node.text.split("."):
+        *groups, last = node.text.split(".")
+        for word in [*groups, last]:
             field = fields_of(scope).get(word)
             if field is None:
                 self._unknown(node, node.text, scope)
                 return None
-            if field.kind not in ("record", "records"):
+            if field.kind != ("records" if word is last else "record"):
                 break
             code, scope = ast.Attribute(code, word, ast.Load()), field.of
-            if field.kind == "records":
-                if not node.text.endswith(word):
-                    break
-                return scope, code
+        else:
+            return scope, code
         self._report.add(node, f"{node.text} is not a list of ours")
         return None
 

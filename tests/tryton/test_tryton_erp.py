@@ -133,14 +133,13 @@ async def test_two_parcels_two_invoices_one_total(tryton_erp: Any, bookkeeper: B
 async def test_the_cost_is_that_of_the_day_the_goods_left(
     tryton_erp: Any, bookkeeper: Bookkeeper
 ) -> None:
-    booked = await book(tryton_erp, an_order(a_line("SKU-0003", 2, "129.00")))
-    await tryton_erp.send(command("book_shipment", book_shipment(booked, SKU_0003=2)))
-    before = bookkeeper.change_cost("SKU-0003", "99.00")
-    try:
-        posted = await tryton_erp.send(command("book_invoice", book_invoice(booked)))
-    finally:
-        bookkeeper.change_cost("SKU-0003", str(before))
-    assert bookkeeper.postings(posted.reference)["cogs"] == before * 2
+    booked = await book(tryton_erp, an_order(a_line("00123", 2, "7.77")))
+    then = bookkeeper.cost_of("00123")
+    await tryton_erp.send(command("book_shipment", book_shipment(booked, x00123=2)))
+    bookkeeper.buy("00123", 100, "99.00")
+    assert bookkeeper.cost_of("00123") != then
+    posted = await tryton_erp.send(command("book_invoice", book_invoice(booked)))
+    assert bookkeeper.postings(posted.reference)["cogs"] == then * 2
 
 
 async def test_nothing_shipped_nothing_invoiced(tryton_erp: Any) -> None:
@@ -161,8 +160,10 @@ async def test_an_invoice_over_another_total_is_not_posted(tryton_erp: Any) -> N
 
 async def test_the_warehouse_ships_what_the_ledger_does_not_have(tryton_erp: Any) -> None:
     """The parcel has left. The ledger's copy goes below zero and reconciliation shows it."""
-    booked = await book(tryton_erp, an_order(a_line("00123", 500, "7.77")))
-    await tryton_erp.send(command("book_shipment", book_shipment(booked, x00123=500)))
+    shelf = await _on_hand(tryton_erp, "00123")
+    units = shelf + 400
+    booked = await book(tryton_erp, an_order(a_line("00123", units, "7.77")))
+    await tryton_erp.send(command("book_shipment", book_shipment(booked, x00123=units)))
     assert await _on_hand(tryton_erp, "00123") == -400
 
 
