@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.fakes import sku
-from bench.load import Sale
+from bench.load import Market, Sale
 from bench.stage import SKUS, UNITS, Database
 from core.cli.scene import Remote
 
@@ -17,10 +17,11 @@ class Wrong(AssertionError):
 
 
 def all_of_it(
-    sales: Sequence[Sale], database: Database, remote: Remote, shops: Sequence[str]
+    market: Market, database: Database, remote: Remote, shops: Sequence[str]
 ) -> list[str]:
     """Everything that is not exact, in sentences. Call when nothing waits any more."""
-    found = _acknowledged(sales, database)
+    sales = market.made
+    found = _acknowledged(sales, database) + _kept([*sales, *market.repeats], database)
     sold = _sold(database)
     promised = _units(sale for sale in sales if sale.acknowledged)
     if any(sold[word] < units for word, units in promised.items()):
@@ -48,6 +49,15 @@ def _acknowledged(sales: Sequence[Sale], database: Database) -> list[str]:
     if stuck:
         found.append(f"{stuck} orders are not released")
     return found
+
+
+def _kept(sales: Sequence[Sale], database: Database) -> list[str]:
+    """Each push is an event of its own, so each acknowledged one is one row."""
+    rows = database.number("SELECT count(*) FROM inbox WHERE via = 'hook'")
+    least = sum(sale.acknowledged for sale in sales)
+    if not least <= rows <= len(sales):
+        return [f"{rows} pushes are in the inbox; {least} were acknowledged, {len(sales)} sent"]
+    return []
 
 
 def _sold(database: Database) -> Counter[str]:

@@ -55,11 +55,22 @@ class Market:
     path: Callable[[str], str] = lambda system: f"/hooks/{system}"
     prefix: str = "B"
     made: list[Sale] = field(default_factory=list)
+    repeats: list[Sale] = field(default_factory=list)
     _next: int = 0
 
     def sales(self, count: int, lines: int = 2) -> list[Sale]:
         fresh = [self._sale(lines) for _ in range(count)]
         self.made += fresh
+        return fresh
+
+    def again(self, count: int) -> list[Sale]:
+        """Events of their own about orders long known: nothing in them is new."""
+        fresh = []
+        for sale in self.made[-count:]:
+            event = f"x-channel-event: {sale.key}-"
+            text = sale.request.replace(f"{event}1\r".encode(), f"{event}2\r".encode())
+            fresh.append(Sale(sale.system, sale.key, sale.lines, text))
+        self.repeats += fresh
         return fresh
 
     def _sale(self, lines: int) -> Sale:

@@ -3,7 +3,8 @@
     PROFILE_TO=file.json python -m bench.profiled run -c config.yaml
 
 SIGPROF fires with CPU time, so waiting is not counted. C code is counted to the
-Python function that called it; the commit thread is not seen at all.
+Python function that called it; the commit thread is not seen at all. SIGUSR1 forgets
+what was counted so far.
 """
 
 from __future__ import annotations
@@ -33,10 +34,16 @@ class Sampler:
 
     def start(self) -> None:
         signal.signal(signal.SIGPROF, self._sample)
+        signal.signal(signal.SIGUSR1, self._forget)
         signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
 
     def stop(self) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _forget(self, _: int, __: FrameType | None) -> None:
+        self.samples = 0
+        self.own.clear()
+        self.all.clear()
 
     def _sample(self, _: int, frame: FrameType | None) -> None:
         self.samples += 1

@@ -42,9 +42,12 @@ COLUMNS = (
 )
 
 
-def machine() -> dict[str, Any]:
+def machine(revision: str) -> dict[str, Any]:
     commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, check=False
+        ["git", "describe", "--always", revision or "--dirty"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -62,7 +65,7 @@ def machine() -> dict[str, Any]:
 
 def main() -> int:
     asked = _asked()
-    before = machine()
+    before = machine(asked.commit)
     began = time.perf_counter()
     figures, wrong, notes = _measured(asked)
     after = [round(each, 2) for each in os.getloadavg()]
@@ -101,6 +104,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--memory-max-s", type=float, default=240.0)
     parser.add_argument("--waiting", type=int, default=WAITING, help="for startup")
     parser.add_argument("--log", default="info", help="the daemon's log level")
+    parser.add_argument("--commit", default="", help="measure this commit, not the folder")
     parser.add_argument("--profile", type=Path, help="sample the daemon, write it there")
     asked = parser.parse_args()
     unknown = set(asked.names) - set(NAMES)
@@ -123,7 +127,7 @@ def _measured(asked: argparse.Namespace) -> tuple[list[Figures], list[str], list
         notes += play.notes
     if "startup" in asked.names:
         with tempfile.TemporaryDirectory(prefix="truecount-bench-") as folder:
-            stage = Stage(Path(folder), asked.channels, asked.at_once, asked.log)
+            stage = Stage(Path(folder), asked.channels, asked.at_once, asked.log, asked.commit)
             try:
                 stage.freeze()
                 startups = Startups(stage, asked.rounds, asked.waiting)
@@ -138,7 +142,7 @@ def _measured(asked: argparse.Namespace) -> tuple[list[Figures], list[str], list
 
 async def _played(asked: argparse.Namespace) -> Play:
     with tempfile.TemporaryDirectory(prefix="truecount-bench-") as folder:
-        stage = Stage(Path(folder), asked.channels, asked.at_once, asked.log)
+        stage = Stage(Path(folder), asked.channels, asked.at_once, asked.log, asked.commit)
         try:
             stage.freeze()
             play = await Play.begin(

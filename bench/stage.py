@@ -76,6 +76,7 @@ class Stage:
     channels: int = 8
     at_once: int = 8
     level: str = "info"
+    commit: str = ""
     ports: list[int] = field(default_factory=lambda: free_ports(4))
     processes: list[Process] = field(default_factory=list)
 
@@ -108,10 +109,17 @@ class Stage:
         return [f"floor{index}" for index in range(1, self.channels + 1)]
 
     def freeze(self) -> None:
-        """Copy the program: others may be editing it, and every round must run the same."""
+        """Copy the program, or take it from `commit`: it may be edited while rounds are run."""
         junk = shutil.ignore_patterns("__pycache__", "results")
-        for name in ("core", "connectors", "mappings", "bench"):
-            shutil.copytree(ROOT / name, self.program / name, ignore=junk)
+        shutil.copytree(ROOT / "bench", self.program / "bench", ignore=junk)
+        names = ("core", "connectors", "mappings")
+        if self.commit:
+            whole = ["git", "archive", self.commit, *names]
+            packed = subprocess.run(whole, cwd=ROOT, capture_output=True, check=True).stdout
+            subprocess.run(["tar", "-x", "-C", str(self.program)], input=packed, check=True)
+        else:
+            for name in names:
+                shutil.copytree(ROOT / name, self.program / name, ignore=junk)
         for name in ("generic_channel", "generic_wms", "generic_erp"):
             path = self.program / "connectors" / name / "manifest.yaml"
             text, found = re.subn(

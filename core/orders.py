@@ -217,6 +217,8 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
 
 
 def _follow_lines(work: Work, row: Row[Any], order: Order) -> bool:
+    """Lines follow the channel; what the warehouse was asked for stays claimed until it speaks."""
+    asked = bool(row.asked)
     known = {line.key: line for line in lines_of(work, row.id)}
     changed = False
     for line in order.lines:
@@ -225,14 +227,18 @@ def _follow_lines(work: Work, row: Row[Any], order: Order) -> bool:
             _insert_line(work, row.id, line)
             changed = True
         elif line.shippable:
-            changed |= _follow_quantity(work, old, line.quantity)
+            changed |= _follow_quantity(work, old, line.quantity, asked=asked)
     for old in known.values():  # a removed line wants nothing any more
-        changed |= _follow_quantity(work, old, 0)
+        changed |= _follow_quantity(work, old, 0, asked=asked)
     return changed
 
 
-def _follow_quantity(work: Work, old: Row[Any], wanted: int) -> bool:
-    """Raise `ordered`, or cancel the difference: short units first, then open claims."""
+def _follow_quantity(work: Work, old: Row[Any], wanted: int, *, asked: bool) -> bool:
+    """Raise `ordered`, or cancel the difference: short units first, then open claims.
+
+    Claims of units the warehouse was asked for stay: it will ship them, whatever the
+    channel says now, and nobody else may be sold them (G7). `advance` follows later.
+    """
     active = old.ordered - old.cancelled
     if wanted == active:
         return False
@@ -244,7 +250,8 @@ def _follow_quantity(work: Work, old: Row[Any], wanted: int) -> bool:
             .values(ordered=lines.c.ordered + more, short=lines.c.short + more)
         )
         return True
-    cancel_units(work, old, active - wanted)
+    less = active - wanted
+    cancel_units(work, old, min(less, old.short) if asked else less)
     return True
 
 
@@ -308,6 +315,8 @@ def advance(work: Work, order_id: int) -> None:
     if row.state in (State.CANCELLED, State.SHIPPED) or row.doc is None:
         return
     order = read(work, row)
+    if not row.asked and order.cancelled_at is None:
+        _follow_lines(work, row, order)
     own = lines_of(work, order_id)
     unknown = _unknown_skus(work, own)
     found = lifecycle.blockers(
@@ -520,9 +529,19 @@ def close_if_all_left(work: Work, order_id: int) -> bool:
         return False
     row = by_id(work, order_id)
     set_state(work, row, State.SHIPPED)
-    holds.close_member(work, "order", str(order_id))
+    edited = f"late:edited:{row.system}:{row.external_id}"
+    holds.close_member(work, "order", str(order_id), keep={edited} if _differs(work, row) else ())
     _invoice(work, row, unstamp(last))
     return True
+
+
+def _differs(work: Work, row: Row[Any]) -> bool:
+    """The channel wants other units by now than have left."""
+    if row.doc is None:
+        return False
+    wanted = {line.key: line.quantity for line in read(work, row).lines if line.shippable}
+    own = {line.key: line.ordered - line.cancelled for line in lines_of(work, row.id)}
+    return any(wanted.get(key, 0) != units for key, units in own.items())
 
 
 def _invoice(work: Work, row: Row[Any], dated: datetime) -> None:

@@ -58,6 +58,9 @@ def take_shipment(work: Work, system: str, shipment: Shipment) -> str:
         parcel=parcel,
         units=sum(units["units"] for units in shipped),
     )
+    if order.state == State.CANCELLED:
+        orders.too_late(work, order)
+        return "applied"
     _tell(work, orders.by_id(work, order_id), shipment, parcel, _per_line(shipped))
     return "applied"
 
@@ -120,6 +123,8 @@ def _ship_units(
                 whole = split(work, claim_id, part)
                 shipped.append({"claim": whole, "line": line, "sku": line.sku, "units": part})
                 left -= part
+        if left > 0 and order.state == State.CANCELLED:
+            left -= _uncancel(work, order, asked, left, shipped)
         if left > 0:
             raise Hold(
                 f"{system} shipped {left} unit(s) of {asked.sku or asked.line} more than order "
@@ -128,6 +133,41 @@ def _ship_units(
                 next_step="Compare the shipment with the order; correct it in the warehouse.",
             )
     return shipped
+
+
+def _uncancel(
+    work: Work, order: Row[Any], asked: QuantityLine, left: int, shipped: list[dict[str, Any]]
+) -> int:
+    """A parcel that had left before the cancel was agreed, heard of only now (S15).
+
+    Its units are claimed again, so that they stay subtracted until a number excludes them.
+    """
+    found = 0
+    for line in orders.lines_of(work, order.id):
+        units = min(left - found, line.cancelled)
+        if units <= 0 or not _meant(asked, line):
+            continue
+        claim = work.connection.execute(
+            insert(claims)
+            .values(
+                order_id=order.id,
+                line_id=line.id,
+                sku=line.sku,
+                location=order.location,
+                units=units,
+                opened_at=stamp(work.now),
+            )
+            .returning(claims.c.id)
+        ).scalar_one()
+        work.connection.execute(
+            update(lines)
+            .where(lines.c.id == line.id)
+            .values(claimed=lines.c.claimed + units, cancelled=lines.c.cancelled - units)
+        )
+        work.touched_orders.add(order.id)
+        shipped.append({"claim": claim, "line": line, "sku": line.sku, "units": units})
+        found += units
+    return found
 
 
 def _meant(asked: QuantityLine, line: Row[Any]) -> bool:

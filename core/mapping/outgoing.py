@@ -161,13 +161,13 @@ class Outgoing:
 
     def _list_of_ours(self, node: Node, scope: type) -> tuple[type, ast.expr] | None:
         code: ast.expr = load("item")
-        *groups, last = node.text.split(".")
-        for word in [*groups, last]:
+        words = node.text.split(".")
+        for at, word in enumerate(words, start=1):
             field = fields_of(scope).get(word)
             if field is None:
                 self._unknown(node, node.text, scope)
                 return None
-            if field.kind != ("records" if word is last else "record"):
+            if field.kind != ("records" if at == len(words) else "record"):
                 break
             code, scope = ast.Attribute(code, word, ast.Load()), field.of
         else:
@@ -289,14 +289,14 @@ class Outgoing:
         """`ship_to.name`, `extras.shop`, `lines.quantity` (a list) as attribute access: the
         words are field names of the model, never free text."""
         code: ast.expr = load("item")
-        words, start = text.split("."), scope
-        for at, word in enumerate(words):
+        rest, start = text.split("."), scope
+        while True:
+            word, *rest = rest
             field = fields_of(scope).get(word)
             if field is None:
                 self._unknown(node, text, start)
                 return None
             code = ast.Attribute(code, word, ast.Load())
-            rest = words[at + 1 :]
             if field.kind == "words" and rest:
                 get = ast.Attribute(code, "get", ast.Load())
                 return Ours(ast.Call(get, [ast.Constant(".".join(rest))], []), "text")
@@ -311,7 +311,6 @@ class Outgoing:
                 return Ours(code, "texts", "text") if field.kind == "texts" else Ours(code, "text")
             else:
                 return Ours(code, field.kind)
-        return None
 
     def _plural(self, node: Node, code: ast.expr, rest: list[str], scope: type) -> Ours | None:
         field = fields_of(scope).get(rest[0])

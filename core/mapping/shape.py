@@ -78,8 +78,6 @@ def _kind(hint: Any) -> tuple[Kind, Any]:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return "enum", hint
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        needed = [each.name for each in fields_of(hint).values() if each.required]
-        assert not needed, f"a group inside a record has defaults: {hint.__name__} {needed}"
         return "record", hint
     arguments = typing.get_args(hint)
     if typing.get_origin(hint) is tuple and arguments[1:] == (Ellipsis,):

@@ -317,3 +317,43 @@ async def test_an_order_released_and_unpaid_for_a_moment_is_not_asked_twice(
         assert h.state("shop", order) == "released"
         assert h.causes() == []
         assert len(h.asked()) == 1
+
+
+async def test_s15_a_parcel_that_had_left_before_the_agreed_cancel_is_still_counted(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 3)
+        await h.settle()
+        h.faults("depot", status=500, only="GET /shipments")
+        await h.depot.ship(h.waiting(), [{"sku": "TEA", "quantity": 1}], complete=False)
+        await h.shop.cancel(order["id"])
+        await h.now()
+        assert h.state("shop", order) == "cancelled"
+        h.faults("depot")
+        await h.settle(120)
+        assert h.line("shop", order) == (3, 0, 0, 1, 2)
+        assert h.causes() == ["late:cancelled:shop:S000001"]
+        assert h.sellable("TEA") == h.shop.shown("TEA") == 4
+
+
+async def test_h42_units_the_warehouse_was_asked_for_are_sold_to_nobody_after_an_edit(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        watch(h)
+        order = await h.shop.place_order("TEA", 4)
+        await h.settle()
+        await h.edit("shop", order, 1)
+        await h.settle()
+        assert h.line("shop", order) == (4, 4, 0, 0, 0)
+        assert h.sellable("TEA") == 1
+        reference = h.waiting()  # the warehouse is told by telephone, and ships one
+        await h.depot.ship(reference, [{"sku": "TEA", "quantity": 1}])
+        await h.settle()
+        assert h.state("shop", order) == "shipped"
+        assert h.line("shop", order) == (4, 0, 0, 1, 3)
+        assert h.sellable("TEA") == 4
+        assert h.causes() == []

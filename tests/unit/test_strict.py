@@ -266,6 +266,7 @@ def test_only_regular_files_inside_the_folder_are_read(tmp_path: Path):
         "out": "f.yaml:1  is a link to a file outside its folder\n  Put the file itself here.",
         "pipe": "f.yaml:1  is not a regular file",
         "data": "f.yaml:1  does not exist",
+        "good.yaml/x": "f.yaml:1  cannot be read: Not a directory",
         "latin": "f.yaml:2  is not UTF-8 text\n  Save it as UTF-8.",
         "big": "f.yaml:1  is larger than 1 MiB",
     }.items():

@@ -196,7 +196,7 @@ def test_a_pipe_cuts_outside_quotes_and_brackets_only(text, parts):
     "text",
     [
         "a." * 300,
-        "(" * 50 + "a" + ")" * 50,
+        "(" * 249 + "a" + ")" * 249,
         "a[99999999999999999999999]",
         "!" * 200 + "a",
         "'",
@@ -209,6 +209,11 @@ def test_hostile_paths_are_refused_or_run(text):
     except PathError:
         return
     run({"a": []})
+
+
+def test_an_empty_path_is_refused():
+    with pytest.raises(PathError, match="cannot be read"):
+        parse_path("")
 
 
 def test_what_the_operator_typed_is_never_a_python_name():

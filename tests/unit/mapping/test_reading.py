@@ -67,6 +67,13 @@ def test_a_misspelt_path_is_told_with_the_nearest_name():
     assert held(mapping, DOCUMENT).reason == 'total is missing (totl.amount). Did you mean "total"?'
 
 
+def test_a_path_that_runs_into_a_value_has_no_nearest_name():
+    mapping = load(changed("total: total | money", "total: total.amount | money"))
+    assert held(mapping, DOCUMENT).reason == "total is missing (total.amount)"
+    mapping = load(changed("total: total | money", "total: qqq | money"))
+    assert held(mapping, DOCUMENT).reason == "total is missing (qqq)"
+
+
 def test_a_null_list_is_empty_and_a_single_object_is_one_entry():
     mapping = load(ORDER)
     assert mapping.record({**DOCUMENT, "items": None}).lines == ()
@@ -152,6 +159,7 @@ def test_single_units_are_a_list_of_texts():
     order = mapping.record({**DOCUMENT, "items": [{**DOCUMENT["items"][0], "units": units}]})
     assert order.lines[0].unit_keys == ("7", "b")
     assert load(ORDER).record(DOCUMENT).lines[0].unit_keys == ()
+    assert mapping.record(DOCUMENT).lines[0].unit_keys == ()
 
 
 def test_skip_when_at_the_top_leaves_the_object_out():

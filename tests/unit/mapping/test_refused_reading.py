@@ -16,6 +16,61 @@ def case(name, text, message):
 
 READ = [
     case(
+        "a field mapped twice",
+        changed("  number: name", "  number: name\n  key: nr"),
+        "8  key is mapped twice\n  Remove one.",
+    ),
+    case(
+        "fields that are no lines",
+        changed("choices:", "deadlines: {fields: x}\nchoices:"),
+        "19  fields must be lines of the form left: right\n"
+        "19  deadlines.kind is required and not mapped\n"
+        "19  deadlines.at is required and not mapped",
+    ),
+    case(
+        "a key of a list without keys",
+        changed("choices:", "shipping_taxes: {key: id, fields: {amount: a | money}}\nchoices:"),
+        "19  shipping_taxes have no key\n  Remove the line.",
+    ),
+    case(
+        "constants of another type",
+        changed("choices:", "required: []\nchoices:")
+        .replace("qty | whole", "= two")
+        .replace("at | time", "= now")
+        .replace("price | money", "5")
+        .replace("  number: name", "  number: name\n  test: = yes"),
+        "8  = yes does not fit test\n  Words are: true, false\n"
+        "9  = now does not fit placed_at\n"
+        "18  = two does not fit quantity\n"
+        "19  = 5 does not fit unit_price",
+    ),
+    case(
+        "a word that is a map",
+        changed("PAID: paid", "PAID: {a: b}"),
+        '20  "" is not a word of payment\n'
+        "  Words are: pending, authorized, part, paid, cod, refunded, void",
+    ),
+    case(
+        "a reference in a list",
+        changed("  number: name", "  number: '[&name]'"),
+        "7  the path [&name] has a & outside a function",
+    ),
+    case(
+        "a path that is too long",
+        changed("  number: name", f"  number: {'a' * 501}"),
+        f"7  the path {'a' * 501} is longer than 500 characters",
+    ),
+    case(
+        "a path that is too deep",
+        changed("  number: name", f"  number: '{'!' * 60}name'"),
+        f"7  the path {'!' * 60}name is nested too deep",
+    ),
+    case(
+        "an index beyond any list",
+        changed("  number: name", "  number: name[-]"),
+        "7  the path name[-] cannot be read from column 6 on",
+    ),
+    case(
         "a field of ours that does not exist",
         changed("  number: name", "  nummber: name"),
         "1  number is required and not mapped\n"

@@ -17,6 +17,28 @@ def case(name, text, message):
 
 SENT = [
     case(
+        "a step on a list",
+        to_send("  reference: reference", "  r: lines.sku | upper"),
+        "5  upper cannot work on a list",
+    ),
+    case(
+        "a list inside a group that is none",
+        to_send("each: lines", "each: lines.sku"),
+        "7  lines.sku is not a list of ours",
+    ),
+    case(
+        "an unknown name through a list",
+        to_send("  reference: reference", "  r: lines.skew"),
+        "5  skew is not a field of ours\n  Fields are: line, sku, quantity",
+    ),
+    case(
+        "a condition on what is no text",
+        to_send("    each: lines", "    each: lines\n    skip_when: sku is empty").replace(
+            "  reference: reference", "  w:\n    skip_when: ship_by is now\n    fields: {a: order}"
+        ),
+        "6  ship_by can only be empty or present",
+    ),
+    case(
         "unknown name of ours",
         to_send("  reference: reference", "  reference: refrence"),
         '5  refrence is not a field of ours\n  Did you mean "reference"?',

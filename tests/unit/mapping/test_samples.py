@@ -155,6 +155,11 @@ def test_a_broken_sample_file_is_named(run):
     )
 
 
+def test_an_endless_sample_file_is_not_read(run):
+    said = run(one("  expect: {key: 1}"), document="x" * (4 * 1024 * 1024))
+    assert said == "order.test.yaml:2  samples/one.json is larger than 4 MiB"
+
+
 def test_a_misspelt_path_that_happens_to_be_optional_is_noticed(run):
     """H27: every path engine answers null for a name that is not there."""
     text = changed("  number: name\n", "  number: name\n  cancelled_at: canceled_at | time\n")
@@ -173,6 +178,8 @@ def test_an_outgoing_example_gives_our_command_and_expects_their_body(run):
         "  expect: {reference: truecount:shop:1:fulfill, items: [{qty: 5}, {sku: MUG}]}",
     )
     assert run(good, SEND, document) == ""
+    nested = SEND.replace("  reference: reference", "  to.zip: ship_to.postcode")
+    assert run(one('  expect: {to.zip: "00123"}'), nested, document) == ""
     bad = one("  expect: {reference: x, items: []}")
     assert run(bad, SEND, document) == (
         'fulfill_order.test.yaml:3  it: reference is "truecount:shop:1:fulfill", not x\n'

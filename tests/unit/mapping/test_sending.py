@@ -94,6 +94,19 @@ def test_a_line_says_ours_in_their_form(right, wanted):
     dump_json(body)
 
 
+@pytest.mark.parametrize(
+    "right",
+    ["ship_by | iso", "ship_by | date", "ship_by | epoch", "ship_by | epoch | text"]
+    + [
+        f"cash_to_collect | {step}"
+        for step in ("decimal", "amount", "minor", "currency", "negate | minor")
+    ],
+)
+def test_null_is_not_said(right):
+    mapping = load(changed("  reference: reference", f"  x: {right}", SEND))
+    assert "x" not in mapping.body(replace(ASK, ship_by=None, cash_to_collect=None))
+
+
 def test_lists_nest_skip_and_may_be_plain_or_the_whole_body():
     text = changed("    each: lines\n", "    each: lines\n    skip_when: quantity is 0\n", SEND)
     assert load(text).body(ASK)["items"] == [{"sku": "00123", "qty": 2}]
