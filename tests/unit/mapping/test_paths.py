@@ -211,6 +211,14 @@ def test_hostile_paths_are_refused_or_run(text):
     run({"a": []})
 
 
+@pytest.mark.parametrize(
+    "document", [{}, {"a": 1}, {"a": []}, {"a": {"x": 1, "y": None}}, [], 5, None]
+)
+def test_a_document_of_another_shape_answers_null(document):
+    for text in ("a.*", "a[]", "a[0]", "a[*].b", "a[?b].c", "a[1:]", "a.b", "*.b", "@", "[0]"):
+        agrees(text, document)
+
+
 def test_an_empty_path_is_refused():
     with pytest.raises(PathError, match="cannot be read"):
         parse_path("")

@@ -151,6 +151,14 @@ def test_blocks_may_nest_skip_and_come_from_several_places():
     assert [deadline.kind for deadline in order.deadlines] == [DeadlineKind.DELIVER]
 
 
+def test_a_key_may_stand_beside_each():
+    text = ORDER.replace("  each: items\n", "  each: items\n  key: nr\n").replace(
+        "    key: id\n", ""
+    )
+    order = load(text).record({**DOCUMENT, "items": [{**DOCUMENT["items"][0], "nr": 7}]})
+    assert order.lines[0].key == "7"
+
+
 def test_single_units_are_a_list_of_texts():
     mapping = load(
         ORDER.replace("    sku: sku | sku\n", "    sku: sku | sku\n    unit_keys: units[].id\n")

@@ -17,6 +17,11 @@ def case(name, text, message):
 
 SENT = [
     case(
+        "a plain value of a list that is broken",
+        to_send("    fields:\n      sku: sku\n      qty: quantity\n", "    value: skew\n"),
+        "8  skew is not a field of ours\n  Fields are: line, sku, quantity",
+    ),
+    case(
         "a step on a list",
         to_send("  reference: reference", "  r: lines.sku | upper"),
         "5  upper cannot work on a list",

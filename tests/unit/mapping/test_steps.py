@@ -46,6 +46,13 @@ STEPS = [
     ("other_fees: x.a | minor x.cur", {"a": 5}, Held("5 has no currency")),
     ("other_fees: x | money | absolute", "1.00", Money(100, "EUR")),
     ("updated_at: x | date", "", None),
+    ("updated_at: x | date", "2026-1-2", Held('"2026-1-2" is not a day like 2026-11-20')),
+    ("updated_at: x | date", 5, Held("5 is not a day like 2026-11-20")),
+    (
+        'updated_at: x | epoch "ms"',
+        1764000000,
+        Held("1764000000 is not a time in seconds since 1970"),
+    ),
     ("updated_at: x | epoch", 10**12, Held("1000000000000 is not a time in seconds since 1970")),
     ("channel_state: x", "00123", "00123"),
     ("channel_state: x", 19, "19"),
