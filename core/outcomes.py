@@ -42,6 +42,7 @@ def _accepted(work: Work, command: Row[Any], receipt: Receipt) -> None:
         .where(
             claims.c.order_id == command.order_id,
             claims.c.state == "open",
+            claims.c.opened_at <= command.queued_at,  # a late answer says nothing of a later ask
             claims.c.accepted_at.is_(None),
         )
         .values(

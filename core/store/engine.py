@@ -79,6 +79,7 @@ class Store:
             # After a clean stop the database is one whole file, safe to copy.
             self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
+            self._connection = None
         self._writer.dispose()
         if self._threads is not None:
             self._threads.shutdown()
@@ -169,7 +170,7 @@ def _run_unit(connection: Connection, waiting: _Waiting[Any]) -> tuple[Any, Base
             return waiting.unit(connection), None
         except Exception as error:  # noqa: BLE001 - handed to whoever asked for the write
             _still_open(connection, error)
-            return None, error
+            return None, _not_writable(error) or error
     connection.exec_driver_sql("SAVEPOINT unit")
     try:
         value = waiting.unit(connection)
@@ -177,7 +178,7 @@ def _run_unit(connection: Connection, waiting: _Waiting[Any]) -> tuple[Any, Base
         _still_open(connection, error)
         connection.exec_driver_sql("ROLLBACK TO unit")
         connection.exec_driver_sql("RELEASE unit")
-        return None, error
+        return None, _not_writable(error) or error
     connection.exec_driver_sql("RELEASE unit")
     return value, None
 
@@ -186,6 +187,14 @@ def _still_open(connection: Connection, error: Exception) -> None:
     """SQLITE_FULL and the like roll the whole transaction back by themselves (H3)."""
     if not _raw(connection).in_transaction:
         raise sqlite3.OperationalError(str(error)) from error
+
+
+def _not_writable(error: Exception) -> Busy | None:
+    """A full or failing disk is nobody's bug: the caller waits and tries again (G13, H3)."""
+    name = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    if not name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")):
+        return None
+    return Busy(f"the state could not be written: {name}")
 
 
 def _roll_back(connection: Connection) -> None:

@@ -265,6 +265,23 @@ async def test_h43_two_parcels_are_two_confirmations_and_one_invoice(tmp_path: P
         assert (h.sellable("TEA"), h.sellable("MUG")) == (2, 4)
 
 
+async def test_h16_a_late_answer_says_nothing_of_units_asked_for_later(tmp_path: Path) -> None:
+    # Found by the state machine: sale, accepted (answer lost), edited up, shipped, then the answer
+    async with house(tmp_path, basis="available") as h:
+        await h.sells(TEA=9)
+        watch(h)
+        order = await h.shop.place_order("TEA", 1)
+        h.faults("depot", lose_answers=1, only="POST /orders")
+        await h.now()
+        await h.edit("shop", order, 3)
+        h.faults("depot")
+        await h.depot.ship(h.waiting())
+        await h.settle(400)
+        assert h.line("shop", order)[:2] == (3, 2)
+        assert [len(o["lines"]) for o in h.asked()] == [1, 1]
+        assert h.sellable("TEA") == 6
+
+
 async def test_s10_the_same_parcel_told_twice_is_one(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.sells(TEA=5)

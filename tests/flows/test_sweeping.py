@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from house import Killed, house
+from house import House, Killed, house
 
 from core.errors import Busy
 
@@ -157,24 +157,28 @@ async def test_s11_a_channel_that_was_down_is_swept_whole_when_it_returns(tmp_pa
         assert h.sellable("TEA") == 44
 
 
-async def test_h32_a_state_that_cannot_be_written_loses_no_page(tmp_path: Path) -> None:
+async def test_h3_a_full_disk_loses_no_page_and_moves_no_cursor(tmp_path: Path) -> None:
     async with house(tmp_path, pushes=False) as h:
         await h.sells(TEA=5)
         order = await h.shop.place_order("TEA")
+        order["note"] = "x" * 20_000  # more than any half-empty page has room for
         h.clock.advance(31)
-        pages = h.one("PRAGMA page_count")
-        await h.write(f"PRAGMA max_page_count = {pages}")
+        await h.write("CREATE TABLE ballast (x)")
+        await h.write(f"PRAGMA max_page_count = {h.one('PRAGMA page_count')}")
+        while await _fits(h):
+            pass
+        due = [row for row in h.app.sweep.due("shop") if row.resource == "order"]
         with pytest.raises(Busy):
-            for number in range(50):
-                await h.write(
-                    "INSERT INTO copies (system, number, key, place, value, read_at)"
-                    f" VALUES ('x', 'x', 'k{number}', 'x', '{'x' * 4000}', '')"
-                )
-        with pytest.raises(Busy):
-            for _ in range(20):
-                await h.shop.place_order("TEA") if h.shop.shown("TEA") else None
-                h.clock.advance(31)
-                await h.step()
+            await h.app.sweep.one_page(due[0])
+        assert h.one("SELECT count(*) FROM inbox WHERE topic = 'order'") == 0
         await h.write("PRAGMA max_page_count = 1000000")
         await h.settle(70)
         assert h.state("shop", order) == "released"
+
+
+async def _fits(h: House) -> bool:
+    try:
+        await h.write("INSERT INTO ballast VALUES (zeroblob(200))")
+    except Busy:
+        return False
+    return True
