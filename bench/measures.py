@@ -28,7 +28,9 @@ from core.cli.scene import Remote
 
 DRAIN_S = 240.0
 #: Orders on their way at most while a sustained rate is measured.
-WINDOW = 64
+WINDOW = 32
+#: How long the daemon is watched doing nothing.
+REST_S = 5.0
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class Play:
     wrong: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     at_rest_mib: float = 0.0
+    at_rest_busy: float = 0.0
     profiled: bool = False
 
     @classmethod
@@ -97,19 +100,18 @@ class Play:
         """Until stock is read and every channel was told every number once."""
         began = time.perf_counter()
         channels = self.stage.channels
-        while time.perf_counter() - began < DRAIN_S:
-            told = self.database.number("SELECT count(*) FROM published")
-            cursors = self.database.number("SELECT count(*) FROM publish_cursors")
-            if (told, cursors) == (SKUS * channels, channels) and not self.database.waiting():
-                break
+        while not self.database.swept(channels):
+            if time.perf_counter() - began > DRAIN_S:
+                raise RuntimeError("the first sweep did not end; see daemon.log")
             await asyncio.sleep(0.1)
-        else:
-            raise RuntimeError("the first sweep did not end; see daemon.log")
         seconds = time.perf_counter() - began
         self.notes.append(
             f"first sweep: {SKUS} SKUs on {channels} channels told in {seconds:.1f} s"
         )
         await asyncio.sleep(2.0)
+        before = self.daemon.cpu_s()
+        await asyncio.sleep(REST_S)
+        self.at_rest_busy = (self.daemon.cpu_s() - before) / REST_S
         self.at_rest_mib = self.daemon.memory_mib()
         if self.profiled:
             self.daemon.popen.send_signal(signal.SIGUSR1)  # the first sweep is not what we ask
@@ -170,7 +172,7 @@ async def intake(play: Play) -> None:
     """The whole daemon works behind the 2xx: each push is a new order, told to all systems.
     Then as many pushes that bring nothing new: kept and decided, but nobody is told."""
     few = play.quick
-    play.floor_market.path = lambda _: "/ack"
+    nobody = Market(play.stage.floors, play.market.skus, HOOK_SECRET, lambda _: "/ack", "A")
 
     def loop(name: str) -> Callable[[Lines, list[Sale]], Awaitable[Burst]]:
         match name:
@@ -194,9 +196,7 @@ async def intake(play: Play) -> None:
             if case == "1 at once":
                 play.figure("intake", case, "append+fdatasync", **_plain(disk))
             run = loop(case)
-            _, floor = await timed(
-                play.floor, run(play.floor_lines, play.floor_market.sales(count))
-            )
+            _, floor = await timed(play.floor, run(play.floor_lines, nobody.sales(count)))
             play.figure("intake", case, "floor: same server, no store", **floor)
             began_cpu = play.daemon.cpu_s()
             burst, ours = await timed(play.daemon, run(play.lines, play.market.sales(count)))
@@ -290,7 +290,7 @@ def _reached(
 
 async def sustained(play: Play) -> None:
     """As fast as everything behind the 2xx follows: at most WINDOW orders are on their way."""
-    seconds = (10.0 if play.quick else 60.0) / play.rounds
+    seconds = 8.0 if play.quick else max(8.0, 60.0 / play.rounds)
     play.floor_market.path = lambda _: "/through"
     for _ in range(play.rounds):
         floor = await _floor_through(play, 1.0 if play.quick else 3.0)
@@ -366,7 +366,7 @@ async def _windowed(play: Play, seconds: float, orders_max: int = 1_000_000) -> 
 
 async def memory(play: Play, orders: int, seconds_max: float) -> None:
     """Resident memory at rest, then as orders pass through. Stops early rather than run long."""
-    play.figure("memory", "at rest", "daemon", mib=play.at_rest_mib)
+    play.figure("memory", "at rest", "daemon", mib=play.at_rest_mib, busy=play.at_rest_busy)
     began, already = time.perf_counter(), len(play.market.made)
     step = max(500, orders // 4)
     while len(play.market.made) < orders and time.perf_counter() - began < seconds_max:

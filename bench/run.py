@@ -43,12 +43,8 @@ COLUMNS = (
 
 
 def machine(revision: str) -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "describe", "--always", revision or "--dirty"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
+    ask = ["git", "describe", "--always", revision or "--dirty"]
+    commit = subprocess.run(ask, cwd=ROOT, capture_output=True, check=False)
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.decode().strip() or "unknown",
@@ -168,7 +164,8 @@ def _complaints(stage: Stage) -> list[str]:
     with path.open("rb") as lines:
         for line in lines:
             if b'"level":"error"' in line or b"Traceback" in line:
-                words = line.decode("utf-8", "replace").strip()[:300]
+                words = line.decode("utf-8", "replace").strip()
+                words = words if len(words) < 500 else f"{words[:120]} … {words[-380:]}"
                 seen[words] = seen.get(words, 0) + 1
     return [f"the daemon logged ({count} times): {words}" for words, count in seen.items()][:5]
 

@@ -34,7 +34,7 @@ ENVIRONMENT = {
     "BENCH_TOKEN": TOKEN,
     "BENCH_HOOK": HOOK_SECRET,
 }
-SKUS, UNITS = 500, 1_000_000
+SKUS, UNITS = 200, 1_000_000
 START_S, STOP_S = 60.0, 20.0
 TICKS = os.sysconf("SC_CLK_TCK")
 BUDGET = "budgets:\n  calls: {per_second: 100000, burst: 100000}\nat_once: "
@@ -275,6 +275,12 @@ class Database:
             )
             + self.number("SELECT count(*) FROM republish")
         )
+
+    def swept(self, channels: int) -> bool:
+        """Stock was read and every channel was told every number once."""
+        told = self.number("SELECT count(*) FROM published")
+        cursors = self.number("SELECT count(*) FROM publish_cursors")
+        return (told, cursors) == (SKUS * channels, channels) and not self.waiting()
 
     def undone(self) -> int:
         """Orders on their way: two commands each."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.fakes import PLACE, sku
 from bench.load import Lines, Market, opened
-from bench.measures import Figures, percentile
+from bench.measures import DRAIN_S, Figures, percentile
 from bench.stage import ENVIRONMENT, HOOK_SECRET, SKUS, Database, Stage
 from core import commands
 from core.cli.scene import Remote
@@ -20,19 +20,18 @@ from core.clock import stamp
 from core.codec import to_json
 from core.model import Address, FulfillOrder, QuantityLine
 from core.seal import Seal
-from core.store.engine import Store
 
 WAITING = 200_000
 #: Far above the orders of the run itself, so that lanes do not meet.
 FIRST_ORDER = 1_000_000
-PUSHES, PUSHES_PER_SECOND = 100, 50.0
+#: Slow enough to be no load of their own.
+PUSHES, PUSHES_PER_SECOND = 25, 5.0
 DELIVER_S = 5.0
 
 
 def fill(path: Path, count: int, due_at: datetime) -> float:
-    """A state with `count` commands for the warehouse. Seconds it took."""
+    """Add `count` commands for the warehouse to a state. Seconds it took."""
     began = time.perf_counter()
-    asyncio.run(_empty(path))
     seal = Seal(base64.b64decode(ENVIRONMENT["TRUECOUNT_SEAL_KEY"]))
     now = datetime.now(UTC)
     with sqlite3.connect(path) as sqlite:
@@ -50,13 +49,6 @@ def fill(path: Path, count: int, due_at: datetime) -> float:
         )
     sqlite.close()
     return time.perf_counter() - began
-
-
-async def _empty(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    store = Store(path)
-    store.open()
-    await store.close()
 
 
 def _sealed(seal: Seal, key: str) -> bytes:
@@ -90,16 +82,34 @@ class Startups:
             f"{self._count} wait, none due": (self._count, soon + timedelta(hours=6)),
             f"{self._count} wait, all due": (self._count, soon),
         }
+        self._stage.start_fakes()
+        swept = self._swept()
         seconds = 0.0
         for name, (count, due_at) in cases.items():
+            self._template(name).parent.mkdir(parents=True)
+            shutil.copy(swept, self._template(name))
             seconds += fill(self._template(name), count, due_at)
             who = "floor: empty state" if not count else "daemon"
             self.figures[name] = Figures("startup", name, who)
         self.notes.append(f"startup: the states were filled in {seconds:.0f} s")
-        self._stage.start_fakes()
         for _ in range(self._rounds):
             for name in cases:
                 self.figures[name].rounds.append(self._start(name))
+
+    def _swept(self) -> Path:
+        """A state that knows its stock and has nothing left to do."""
+        path = self._stage.folder / "swept" / "truecount.db"
+        daemon = self._stage.start_daemon(path.parent)
+        self._stage.ready(daemon)
+        database = Database(path)
+        began = time.perf_counter()
+        while not database.swept(self._stage.channels):
+            assert time.perf_counter() - began < DRAIN_S, "the first sweep did not end"
+            time.sleep(0.1)
+        database.close()
+        daemon.stop()
+        assert not path.with_name("truecount.db-wal").exists(), "a clean stop leaves one file"
+        return path
 
     def _template(self, name: str) -> Path:
         return self._stage.folder / "templates" / name.replace(" ", "_").replace(",", "") / "t.db"
@@ -121,12 +131,13 @@ class Startups:
         values |= asyncio.run(_push(stage.hooks_port))
         values["mib"] = daemon.memory_mib()
         daemon.stop()
-        self._check(name, database, len(remote("wms", "orders")) - already)
+        taken = len(remote("wms", "orders")) - already
+        self._check(name, database, taken, PUSHES - int(values["refused"]))
         database.close()
         remote.close()
         return values
 
-    def _check(self, name: str, database: Database, taken: int) -> None:
+    def _check(self, name: str, database: Database, taken: int, least: int) -> None:
         """Nothing of the backlog was lost, and nothing left that is not recorded."""
         ours = f"order_id >= {FIRST_ORDER}"
         rows = database.number(f"SELECT count(*) FROM outbox WHERE {ours}")
@@ -149,8 +160,8 @@ class Startups:
         if name.endswith("none due") and sent:
             self.wrong.append(f"startup, {name}: {sent} commands left before they were due")
         kept = database.number("SELECT count(*) FROM inbox WHERE via = 'hook'")
-        if kept < PUSHES:
-            self.wrong.append(f"startup, {name}: {kept} of {PUSHES} pushes were kept")
+        if kept < least:
+            self.wrong.append(f"startup, {name}: {kept} of {least} acknowledged pushes were kept")
 
 
 async def _push(port: int) -> dict[str, float]:
