@@ -71,11 +71,11 @@ def aware(at: datetime) -> datetime:
 
 def stamp(at: datetime) -> str:
     """The one text form of an instant: sortable, microseconds, `Z`."""
-    return aware(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return aware(at).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def unstamp(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from core.clock import stamp
+from core.store.hot import Hot
 from core.store.schema import hold_members, holds
 from core.work import Work
 
@@ -54,17 +55,38 @@ def open_hold(
 
 def open_causes(work: Work, member: str, ref: str) -> dict[str, int]:
     """The causes that hold this member now: {cause: hold id}."""
-    rows = work.connection.execute(
-        select(holds.c.cause, holds.c.id)
-        .join(hold_members, hold_members.c.hold_id == holds.c.id)
-        .where(
-            hold_members.c.member == member,
-            hold_members.c.ref == ref,
-            hold_members.c.closed_at.is_(None),
-            holds.c.closed_at.is_(None),
-        )
-    )
+    rows = _OPEN_CAUSES(work.connection, member=member, ref=ref)
     return {row.cause: row.id for row in rows}
+
+
+_OPEN_CAUSES = Hot(
+    select(holds.c.cause, holds.c.id)
+    .join(hold_members, hold_members.c.hold_id == holds.c.id)
+    .where(
+        hold_members.c.member == bindparam("member"),
+        hold_members.c.ref == bindparam("ref"),
+        hold_members.c.closed_at.is_(None),
+        holds.c.closed_at.is_(None),
+    )
+)
+
+
+def open_refs(work: Work, member: str, system: str) -> set[str]:
+    """Which members of one kind are held now, of one system; nearly always none."""
+    rows = _OPEN_REFS(work.connection, member=member, system=system)
+    return {row.ref for row in rows}
+
+
+_OPEN_REFS = Hot(
+    select(hold_members.c.ref)
+    .join(holds, hold_members.c.hold_id == holds.c.id)
+    .where(
+        holds.c.closed_at.is_(None),
+        holds.c.system == bindparam("system"),
+        hold_members.c.member == bindparam("member"),
+        hold_members.c.closed_at.is_(None),
+    )
+)
 
 
 def close_member(work: Work, member: str, ref: str, *, keep: Collection[str] = ()) -> list[str]:

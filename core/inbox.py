@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from core.clock import stamp
 from core.seal import Seal
+from core.store.hot import Hot
 from core.store.schema import inbox
 
 
@@ -43,14 +44,20 @@ class Kept:
     new: bool
 
 
-_INSERT = insert(inbox)
-_STORE = _INSERT.on_conflict_do_update(
-    index_elements=["system", "topic", "identity"],
-    set_={
-        "pushes": inbox.c.pushes + _INSERT.excluded.pushes,
-        "polls": inbox.c.polls + _INSERT.excluded.polls,
-    },
-).returning(inbox.c.seq, inbox.c.pushes, inbox.c.polls)
+_COLUMNS = (
+    "system via topic identity resource external_id revision headers body received_at"
+    " read_began_at state pushes polls"
+).split()
+_INSERT = insert(inbox).values({name: bindparam(name) for name in _COLUMNS})
+_STORE = Hot(
+    _INSERT.on_conflict_do_update(
+        index_elements=["system", "topic", "identity"],
+        set_={
+            "pushes": inbox.c.pushes + _INSERT.excluded.pushes,
+            "polls": inbox.c.polls + _INSERT.excluded.polls,
+        },
+    ).returning(inbox.c.seq, inbox.c.pushes, inbox.c.polls)
+)
 
 
 def identity_of(external_id: str, revision: str, body: bytes) -> str:
@@ -67,24 +74,22 @@ def keep(connection: Connection, arrival: Arrival, seal: Seal) -> Kept:
     """Store it, or count that it was seen again. One statement (Store.write single)."""
     pushed = arrival.via == "hook"
     bound = aad(arrival.system, arrival.topic)
-    row = connection.execute(
-        _STORE,
-        {
-            "system": arrival.system,
-            "via": arrival.via,
-            "topic": arrival.topic,
-            "identity": arrival.identity,
-            "resource": arrival.resource,
-            "external_id": arrival.external_id,
-            "revision": arrival.revision,
-            "headers": seal.seal(arrival.headers, bound) if arrival.headers else None,
-            "body": seal.seal(arrival.body, bound),
-            "received_at": stamp(arrival.received_at),
-            "read_began_at": stamp(arrival.read_began_at) if arrival.read_began_at else None,
-            "state": "pending",
-            "pushes": int(pushed),
-            "polls": int(not pushed),
-        },
+    row = _STORE(
+        connection,
+        system=arrival.system,
+        via=arrival.via,
+        topic=arrival.topic,
+        identity=arrival.identity,
+        resource=arrival.resource,
+        external_id=arrival.external_id,
+        revision=arrival.revision,
+        headers=seal.seal(arrival.headers, bound) if arrival.headers else None,
+        body=seal.seal(arrival.body, bound),
+        received_at=stamp(arrival.received_at),
+        read_began_at=stamp(arrival.read_began_at) if arrival.read_began_at else None,
+        state="pending",
+        pushes=int(pushed),
+        polls=int(not pushed),
     ).one()
     return Kept(seq=row.seq, new=row.pushes + row.polls == 1)
 

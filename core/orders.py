@@ -31,6 +31,7 @@ from core.model import (
     OrderLine,
     Payment,
     QuantityLine,
+    RequestState,
 )
 from core.money import Money
 from core.store.schema import claims, items, lines, orders, shipments
@@ -53,11 +54,30 @@ def take_order(work: Work, system: str, order: Order) -> str:
         return "ignored"
     row = find(work, system, order.key)
     if row is None:
-        return _capture(work, system, order)
-    if lifecycle.is_stale(row.revision, order.revision):
+        word = _capture(work, system, order)
+    elif lifecycle.is_stale(row.revision, order.revision):
         work.count("order.stale", system)
         return "stale"
-    return _revise(work, row, order)
+    else:
+        word = _revise(work, row, order)
+    _show_cancel_request(work, system, order)
+    return word
+
+
+def _show_cancel_request(work: Work, system: str, order: Order) -> None:
+    """A buyer's wish is a flag: it cancels nothing by itself, and a person decides in time."""
+    if not any(wish.state is RequestState.REQUESTED for wish in order.cancellations):
+        return
+    row = find(work, system, order.key)
+    if row is None or row.state in (State.CANCELLED, State.SHIPPED):
+        return
+    _open(
+        work,
+        row,
+        f"{LATE}cancel_requested:{system}:{order.key}",
+        "the buyer asks the channel to cancel this order",
+        "Cancel it on the channel before the warehouse ships it, or let it go on.",
+    )
 
 
 def find(work: Work, system: str, external_id: str) -> Row[Any] | None:

@@ -17,12 +17,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, Subquery, and_, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core import commands, orders, outcomes
@@ -34,9 +45,11 @@ from core.limiter import urgent
 from core.mapping.book import MappingBook
 from core.model import COMMANDS
 from core.network import Network
+from core.privacy import blot, buyers_of
 from core.seal import Seal
 from core.steps import Steps
 from core.store.engine import Store
+from core.store.hot import Hot
 from core.store.schema import attempts, meta, outbox
 from core.strict import dump_json, load_json
 from core.work import Work
@@ -53,6 +66,8 @@ LOOKUPS = 2
 LOOK_FIRST = "look_first_until"
 LOOK_FIRST_H = 72
 
+#: Served in this order; core/commands.py gives every command one of them.
+URGENCIES = (commands.URGENT, commands.NORMAL)
 #: States in which the head of a lane may be tried; `sending` is in flight, `dead` a person's.
 DELIVERABLE = ("queued", "waiting", "in_doubt")
 
@@ -111,27 +126,23 @@ class Outbox:
 
     def due(self, system: str, limit: int) -> list[Row[Any]]:
         """Heads of lanes whose time has come, most urgent first. A dead head stops its lane."""
-        heads = _heads(system)
         now = stamp(self._clock.now())
+        rows: list[Row[Any]] = []
         with self._store.read() as connection:
-            rows = connection.execute(
-                select(outbox)
-                .join(heads, heads.c.id == outbox.c.id)
-                .where(outbox.c.state.in_(DELIVERABLE), outbox.c.due_at <= now)
-                .order_by(outbox.c.urgency, outbox.c.id)
-                .limit(limit + len(self._busy))
-            ).all()
+            for urgency in URGENCIES:
+                wanted = limit + len(self._busy) - len(rows)
+                if wanted > 0:
+                    values = {"system": system, "urgency": urgency, "now": now, "limit": wanted}
+                    rows += _DUE(connection, **values).all()
         return [row for row in rows if (system, row.lane) not in self._busy][:limit]
 
     def next_due(self, system: str) -> datetime | None:
-        heads = _heads(system)
         with self._store.read() as connection:
-            at = connection.execute(
-                select(func.min(outbox.c.due_at))
-                .join(heads, heads.c.id == outbox.c.id)
-                .where(outbox.c.state.in_(DELIVERABLE))
-            ).scalar_one()
-        return unstamp(at) if at else None
+            times = [
+                _NEXT_DUE(connection, system=system, urgency=urgency).scalar_one_or_none()
+                for urgency in URGENCIES
+            ]
+        return min((unstamp(at) for at in times if at), default=None)
 
     async def deliver_due(self, system: str, at_once: int) -> int:
         """One attempt for each due head, at most `at_once` in flight. Returns how many."""
@@ -152,6 +163,7 @@ class Outbox:
                 return
             attempt_id = await self._begin(row, command, verb)
             ended = await self._call(row, command, verb)
+            ended = replace(ended, words=blot(ended.words, buyers_of(command.record)))
             await self._end(row, attempt_id, ended, verb)
         finally:
             self._busy.discard(lane)
@@ -319,14 +331,28 @@ class Outbox:
         return work.finish()
 
 
-def _heads(system: str) -> Subquery:
-    """The first command of each lane that is not done: only it may be tried (FIFO)."""
-    return (
-        select(func.min(outbox.c.id).label("id"))
-        .where(outbox.c.system == system, outbox.c.state != "done")
-        .group_by(outbox.c.lane)
-        .subquery()
-    )
+_earlier = outbox.alias("earlier")
+#: Only the first command of a lane that is not done may be tried (FIFO). Asked per row and
+#: through an index: grouping all lanes cost 193 ms with 200,000 of them, this 0.1.
+_IS_HEAD = ~exists().where(
+    _earlier.c.system == outbox.c.system,
+    _earlier.c.lane == outbox.c.lane,
+    _earlier.c.id < outbox.c.id,
+    _earlier.c.state != literal_column("'done'"),
+)
+_DELIVERABLE = (
+    outbox.c.system == bindparam("system"),
+    outbox.c.urgency == bindparam("urgency"),
+    outbox.c.state.in_([literal_column(f"'{state}'") for state in DELIVERABLE]),
+    _IS_HEAD,
+)
+_DUE = Hot(
+    select(outbox)
+    .where(*_DELIVERABLE, outbox.c.due_at <= bindparam("now"))
+    .order_by(outbox.c.due_at, outbox.c.id)
+    .limit(bindparam("limit"))
+)
+_NEXT_DUE = Hot(select(outbox.c.due_at).where(*_DELIVERABLE).order_by(outbox.c.due_at).limit(1))
 
 
 def restored(connection: Connection, now: datetime) -> None:

@@ -51,11 +51,15 @@ def _accepted(work: Work, command: Row[Any], receipt: Receipt) -> None:
             accepted_as_of=stamp(receipt.as_of) if receipt.as_of else None,
         )
     )
-    skus = work.connection.execute(
-        select(claims.c.sku).where(claims.c.order_id == command.order_id).distinct()
-    ).scalars()
-    for sku in skus:
-        work.sku_changed(sku, "accepted")
+    rows = work.connection.execute(
+        select(claims.c.sku, claims.c.location)
+        .where(claims.c.order_id == command.order_id)
+        .distinct()
+    )
+    for row in rows:
+        # An on-hand number does not know of acceptances: nothing more may be sold by one.
+        if work.network.source_of(row.location).basis == "available":
+            work.sku_changed(row.sku, "accepted")
 
 
 def refused(work: Work, command: Row[Any], words: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core import holds, ledger, stock
@@ -29,6 +29,7 @@ from core.network import Network
 from core.seal import Seal
 from core.steps import Steps
 from core.store.engine import Store
+from core.store.hot import Hot
 from core.store.schema import feed, listings, publish_cursors, published, republish, told
 from core.sweep import sweep_now
 from core.work import Work
@@ -36,6 +37,11 @@ from core.work import Work
 #: A failed call is tried again after this, doubled, at most 5 minutes, with jitter.
 BACKOFF_S = 1.0
 BACKOFF_MAX_S = 300.0
+#: Numbers remembered for the other channels; beyond it they are computed again.
+POOLS_MAX = 200_000
+
+#: (sku, location) -> units that location may sell
+Sellable = Callable[[str, str], int]
 
 
 @dataclass(slots=True)
@@ -46,6 +52,35 @@ class Batch:
     offers: list[Offer]
     again: set[str]  # SKUs that were due for a reason of their own
     seq: int
+
+
+class Pools:
+    """What each location may sell of a SKU, computed once for all channels.
+
+    Whatever changes the number moves the SKU in the change feed, so a value
+    computed at one `seq` holds until the next.
+    """
+
+    def __init__(self) -> None:
+        self._network: Network | None = None
+        self._known: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def of(self, work: Work, seqs: Mapping[str, int]) -> Sellable:
+        """The lookup for one batch, whose SKUs stand at `seqs` in the feed."""
+        if self._network is not work.network or len(self._known) > POOLS_MAX:
+            self._network, self._known = work.network, {}
+
+        def sellable(sku: str, location: str) -> int:
+            seq = seqs.get(sku, -1)
+            known = self._known.get((sku, location))
+            if known is not None and known[0] == seq:
+                return known[1]
+            units = stock.terms_of(work, sku, location).sellable
+            if seq >= 0:
+                self._known[sku, location] = (seq, units)
+            return units
+
+        return sellable
 
 
 class Publisher:
@@ -67,6 +102,7 @@ class Publisher:
         self._rng = rng
         self._network = network
         self._connectors = connectors
+        self._pools = Pools()
         self._failures: dict[str, int] = {}
         self._resume_at: dict[str, datetime] = {}
 
@@ -132,24 +168,17 @@ class Publisher:
         now = stamp(self._clock.now())
         with self._store.read() as connection:
             seq = _cursor(connection, system)
-            fresh = connection.execute(
-                select(feed.c.sku, feed.c.seq)
-                .where(feed.c.seq > seq)
-                .order_by(feed.c.seq)
-                .limit(limit)
-            ).all()
-            again = connection.execute(
-                select(republish.c.sku)
-                .where(republish.c.system == system, republish.c.due_at <= now)
-                .order_by(republish.c.due_at)
-                .limit(limit)
-            ).scalars()
-            due = set(again)
+            fresh = _FRESH(connection, after=seq, limit=limit).all()
+            due = set(_AGAIN(connection, system=system, now=now, limit=limit).scalars())
             skus = list(dict.fromkeys([row.sku for row in fresh] + sorted(due)))
             if not skus:
                 return None
+            seqs = {row.sku: row.seq for row in fresh}
+            if due - seqs.keys():
+                seqs |= {row.sku: row.seq for row in connection.execute(_SEQS, {"skus": list(due)})}
             work = Work.begin(connection, network, self._seal, self._clock.now())
-            offers, taken = offers_of(work, system, skus, limit)
+            sellable = self._pools.of(work, seqs)
+            offers, taken = offers_of(work, system, skus, limit, sellable)
         covered = [row.seq for row in fresh if row.sku in taken]
         return Batch(
             skus=taken,
@@ -216,6 +245,7 @@ class Publisher:
                 )
             )
         answered = {(r.listing, r.place): r for r in results}
+        held = holds.open_refs(work, "listing", system)
         rows = []
         for offer in batch.offers:
             result = answered.get((offer.listing, offer.place))
@@ -224,7 +254,7 @@ class Publisher:
                     connection, system, offer.sku, now + timedelta(seconds=BACKOFF_S), "not sent"
                 )
                 continue
-            self._record_offer(work, system, offer, result)
+            self._record_offer(work, system, offer, result, held)
             rows.append(
                 {
                     "listing": offer.listing,
@@ -242,14 +272,17 @@ class Publisher:
                 .where(told.c.id == told_id)
                 .values(ended_at=stamp(now), result="answered", offers=orjson.dumps(rows).decode())
             )
-        _move_cursor(connection, system, batch.seq)
+        _MOVE_CURSOR(connection, system=system, seq=batch.seq)
         return work.finish()
 
-    def _record_offer(self, work: Work, system: str, offer: Offer, result: OfferResult) -> None:
+    def _record_offer(
+        self, work: Work, system: str, offer: Offer, result: OfferResult, held: set[str]
+    ) -> None:
         member = f"{system}:{offer.listing}:{offer.place}"
         if result.outcome == "accepted":
             _publish(work, system, offer, offer.quantity, "")
-            holds.close_member(work, "listing", member)
+            if member in held:
+                holds.close_member(work, "listing", member)
             work.steps.add(
                 6, "offer.published", system=system, sku=offer.sku, units=offer.quantity,
                 place=offer.place,
@@ -315,7 +348,7 @@ class Publisher:
 
 
 def offers_of(
-    work: Work, system: str, skus: Sequence[str], limit: int
+    work: Work, system: str, skus: Sequence[str], limit: int, sellable: Sellable
 ) -> tuple[list[Offer], list[str]]:
     """Offers for as many of these SKUs as fit one call, and the SKUs taken.
 
@@ -329,7 +362,8 @@ def offers_of(
     offers: list[Offer] = []
     taken: list[str] = []
     for sku in skus:
-        wanted = [o for row in by_sku.get(sku, []) if (o := _offer(work, system, row)) is not None]
+        found = (_offer(work, system, row, sellable) for row in by_sku.get(sku, []))
+        wanted = [offer for offer in found if offer is not None]
         if offers and len(offers) + len(wanted) > limit:
             break
         offers += wanted
@@ -343,29 +377,37 @@ def quantity_of(work: Work, system: str, sku: str, place: str) -> int:
     return ledger.pool(stock.terms_of(work, sku, location).sellable for location in places)
 
 
+_LISTINGS = (
+    select(
+        listings,
+        published.c.quantity.label("acked"),
+        published.c.acked_at,
+        published.c.words.label("trouble"),
+    )
+    .outerjoin(
+        published,
+        (published.c.system == listings.c.system)
+        & (published.c.listing == listings.c.listing)
+        & (published.c.place == listings.c.place),
+    )
+    .where(
+        listings.c.system == bindparam("system"),
+        listings.c.sku.in_(bindparam("skus", expanding=True)),
+        listings.c.active == 1,
+    )
+    .order_by(listings.c.listing, listings.c.place)
+)
+
+
 def _listings(connection: Connection, system: str, skus: Sequence[str]) -> Sequence[Row[Any]]:
-    return connection.execute(
-        select(
-            listings,
-            published.c.quantity.label("acked"),
-            published.c.acked_at,
-            published.c.words.label("trouble"),
-        )
-        .outerjoin(
-            published,
-            (published.c.system == listings.c.system)
-            & (published.c.listing == listings.c.listing)
-            & (published.c.place == listings.c.place),
-        )
-        .where(listings.c.system == system, listings.c.sku.in_(skus), listings.c.active == 1)
-        .order_by(listings.c.listing, listings.c.place)
-    ).all()
+    return connection.execute(_LISTINGS, {"system": system, "skus": list(skus)}).all()
 
 
-def _offer(work: Work, system: str, row: Row[Any]) -> Offer | None:
-    if not work.network.serving_place(system, row.place):
+def _offer(work: Work, system: str, row: Row[Any], sellable: Sellable) -> Offer | None:
+    places = work.network.serving_place(system, row.place)
+    if not places:
         return None  # a place of the channel that no location of ours fills
-    quantity = quantity_of(work, system, row.sku, row.place)
+    quantity = ledger.pool(sellable(row.sku, location) for location in places)
     if quantity == row.acked and not row.trouble:
         return None
     shown = row.acked if row.acked is not None else row.shown
@@ -394,35 +436,57 @@ def _urgency(offers: Sequence[Offer]) -> Urgency:
 
 # ------------------------------------------------------------------ rows
 
+_FRESH = Hot(
+    select(feed.c.sku, feed.c.seq)
+    .where(feed.c.seq > bindparam("after"))
+    .order_by(feed.c.seq)
+    .limit(bindparam("limit"))
+)
+_SEQS = select(feed.c.sku, feed.c.seq).where(feed.c.sku.in_(bindparam("skus", expanding=True)))
+_AGAIN = Hot(
+    select(republish.c.sku)
+    .where(republish.c.system == bindparam("system"), republish.c.due_at <= bindparam("now"))
+    .order_by(republish.c.due_at)
+    .limit(bindparam("limit"))
+)
+
+
+_CURSOR = Hot(select(publish_cursors.c.seq).where(publish_cursors.c.system == bindparam("system")))
+
 
 def _cursor(connection: Connection, system: str) -> int:
-    return (
-        connection.execute(
-            select(publish_cursors.c.seq).where(publish_cursors.c.system == system)
-        ).scalar_one_or_none()
-        or 0
-    )
+    return _CURSOR(connection, system=system).scalar_one_or_none() or 0
 
 
-def _move_cursor(connection: Connection, system: str, seq: int) -> None:
-    connection.execute(
-        upsert(publish_cursors)
-        .values(system=system, seq=seq)
-        .on_conflict_do_update(index_elements=["system"], set_={"seq": seq})
+_NEW_CURSOR = upsert(publish_cursors).values(system=bindparam("system"), seq=bindparam("seq"))
+_MOVE_CURSOR = Hot(
+    _NEW_CURSOR.on_conflict_do_update(
+        index_elements=["system"], set_={"seq": _NEW_CURSOR.excluded.seq}
     )
+)
+
+_SHOWN = ("sku", "quantity", "acked_at", "words")
+_NEW_SHOWN = upsert(published).values(
+    {name: bindparam(name) for name in ("system", "listing", "place", *_SHOWN)}
+)
+_PUBLISHED = Hot(
+    _NEW_SHOWN.on_conflict_do_update(
+        index_elements=["system", "listing", "place"],
+        set_={name: _NEW_SHOWN.excluded[name] for name in _SHOWN},
+    )
+)
 
 
 def _publish(work: Work, system: str, offer: Offer, quantity: int | None, words: str) -> None:
-    values = {
-        "sku": offer.sku,
-        "quantity": quantity,
-        "acked_at": stamp(work.now),
-        "words": words,
-    }
-    work.connection.execute(
-        upsert(published)
-        .values(system=system, listing=offer.listing, place=offer.place, **values)
-        .on_conflict_do_update(index_elements=["system", "listing", "place"], set_=values)
+    _PUBLISHED(
+        work.connection,
+        system=system,
+        listing=offer.listing,
+        place=offer.place,
+        sku=offer.sku,
+        quantity=quantity,
+        acked_at=stamp(work.now),
+        words=words,
     )
 
 

@@ -1,41 +1,38 @@
 """Stop 8, proven: owners are compared with every copy, each difference is named.
 
-First version: orders, money and stock by system, for one day of the company's
-zone, from what sweeps read back. A difference is *in flight* (which command, since
-when), *explained* (a hold with its cause), or *unexplained*. What was not read is
-said, and counts as red, never as green.
+Orders, money and stock by system, for one day of the company's zone, from what
+sweeps read back. What was not read is said, and counts as red, never as green.
+The differences themselves are found in `core.differences`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select
 
-from core import publish, views
-from core.clock import local_day, stamp, unstamp
+from core import differences, views
+from core.clock import Window, local_day, stamp, unstamp
+from core.differences import Booking, Difference, Reads
 from core.lifecycle import State
 from core.network import Network
 from core.store import schema as s
 
+__all__ = ["Difference", "Reconciliation", "compare"]
+
 #: An owner whose last complete read is older than this many of its intervals was not checked.
 STALE_PASSES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One thing two systems say differently. `kind`: in_flight | explained | unexplained."""
-
-    what: str
-    key: str
-    kind: str
-    detail: str
-    units: int = 0
-    minor: int = 0
-    currency: str = ""
+#: Orders that must leave within this time are named.
+SOON = timedelta(hours=24)
+#: Holds that end by themselves when the channel says so; nobody has to do anything.
+WAITS = ("payment:", "channel_holds", "test_order")
+_ENDED = (State.SHIPPED.value, State.CANCELLED.value)
+#: The kinds of differences, the worst first.
+KINDS = ("unexplained", "explained", "in_flight")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +42,8 @@ class Reconciliation:
     company: str
     day: date
     made_at: datetime
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    currency: str = "USD"
     as_of: list[dict[str, Any]]
     not_checked: list[str]
     orders: list[dict[str, Any]]
@@ -56,16 +55,31 @@ class Reconciliation:
     oversold: list[dict[str, Any]]
     arrivals: dict[str, dict[str, int]]
     commands: list[dict[str, Any]]
+    waits: list[dict[str, Any]] = field(default_factory=list)
+    leave_soon: list[dict[str, Any]] = field(default_factory=list)
+    release_s: dict[str, float] = field(default_factory=dict)
+    captured_before: int | None = None
 
     @property
     def unexplained(self) -> list[Difference]:
         return [one for one in self.differences if one.kind == "unexplained"]
 
     @property
+    def overdue(self) -> list[dict[str, Any]]:
+        return [row for row in self.leave_soon if row["overdue"]]
+
+    @property
+    def attention(self) -> int:
+        """How many things need a person; the mail's list for today has as many rows."""
+        own = len(self.needs_you) + len(self.oversold)
+        unlike = len({one.what for one in self.unexplained})
+        return own + unlike + bool(self.not_checked) + bool(self.overdue)
+
+    @property
     def verdict(self) -> str:
-        if self.not_checked or self.unexplained or self.oversold:
+        if self.attention:
             return "ATTENTION"
-        return "IN FLIGHT" if self.differences or self.needs_you else "BALANCED"
+        return "IN FLIGHT" if self.differences or self.waits else "BALANCED"
 
 
 def compare(
@@ -78,29 +92,48 @@ def compare(
 ) -> Reconciliation:
     """Compare everything for one day. `every_s`: how often each resource should be read."""
     window = local_day(day, network.zone)
-    start, end = stamp(window.start), stamp(window.end)
-    orders = connection.execute(
-        select(s.orders).where(s.orders.c.placed_at >= start, s.orders.c.placed_at < end)
-    ).all()
+    reads = Reads.of(connection, every_s)
     as_of, not_checked = _coverage(connection, now, every_s)
-    order_differences = [d for row in orders for d in _order_differences(connection, network, row)]
-    stock_checked, stock_differences = _stock(connection, network, now)
+    orders = _placed(connection, window)
+    bookings = differences.bookings(connection, network, window, reads)
+    stock_checked, stock_differences = differences.stock(connection, network, now, reads)
+    found = [one.difference for one in bookings] + stock_differences
+    needs = views.needs_you(connection)
     return Reconciliation(
         company=network.company,
         day=day,
         made_at=now,
+        zone=network.zone,
+        currency=network.currency,
         as_of=as_of,
         not_checked=not_checked,
         orders=[_channel_orders(orders, channel) for channel in network.channels],
-        roll_forward=_roll_forward(connection, start, end),
-        money=_money(connection, network, orders),
-        differences=order_differences + stock_differences,
+        roll_forward=_roll_forward(connection, window),
+        money=_money(connection, network, window, bookings),
+        differences=sorted(found, key=lambda one: KINDS.index(one.kind)),
         stock_checked=stock_checked,
-        needs_you=views.needs_you(connection),
-        oversold=views.oversold(connection, network, now),
-        arrivals=_arrivals(connection, start, end),
-        commands=_commands(connection, start, end),
+        needs_you=[row for row in needs if not row["cause"].startswith(WAITS)],
+        waits=[row for row in needs if row["cause"].startswith(WAITS)],
+        oversold=[
+            row | {"orders": _endangered(connection, row)}
+            for row in views.oversold(connection, network, now)
+        ],
+        leave_soon=_leave_soon(connection, now),
+        arrivals=_arrivals(connection, window),
+        commands=_commands(connection, window),
+        release_s=_release_s(connection, window),
+        captured_before=len(_placed(connection, local_day(day - timedelta(days=1), network.zone))),
     )
+
+
+def _placed(connection: Connection, window: Window) -> list[Any]:
+    own = s.orders.c
+    rows = connection.execute(
+        select(own.system, own.state, own.booked, own.asked).where(
+            own.placed_at >= stamp(window.start), own.placed_at < stamp(window.end)
+        )
+    )
+    return list(rows.all())
 
 
 # ------------------------------------------------------------------ coverage
@@ -109,34 +142,34 @@ def compare(
 def _coverage(
     connection: Connection, now: datetime, every_s: Mapping[tuple[str, str], float]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    rows = connection.execute(
-        select(s.cursors).order_by(s.cursors.c.system, s.cursors.c.resource)
-    ).all()
+    """How far each owner was read. What nobody ever began to read is named too."""
+    rows = {(row.system, row.resource): row for row in connection.execute(select(s.cursors))}
     as_of, missing = [], []
-    for row in rows:
-        name = f"{row.resource} of {row.system}"
-        if (row.system, row.resource) not in every_s:
-            continue
+    for system, resource in sorted(every_s):
+        row = rows.get((system, resource))
+        name = f"{resource.replace('_', ' ')} of {system}"
+        words = f" ({row.words})" if row is not None and row.words else ""
+        complete = row.complete_at if row is not None else None
+        limit = every_s[system, resource] * STALE_PASSES + 60
+        if complete is None:
+            missing.append(f"{name} was never read completely{words}")
+        elif (now - unstamp(complete)).total_seconds() > limit:
+            missing.append(f"{name} was last read {complete[:16].replace('T', ' ')} UTC{words}")
         as_of.append(
             {
-                "system": row.system,
-                "resource": row.resource,
-                "as_of": row.complete_began_at,
-                "rows": row.rows,
+                "system": system,
+                "resource": resource,
+                "as_of": row.complete_began_at if row is not None else None,
+                "rows": row.rows if row is not None else 0,
             }
         )
-        limit = every_s[(row.system, row.resource)] * STALE_PASSES + 60
-        if row.complete_at is None:
-            missing.append(f"{name}: never read completely ({row.words or 'not yet'})")
-        elif (now - unstamp(row.complete_at)).total_seconds() > limit:
-            missing.append(f"{name}: last read {row.complete_at} ({row.words or 'late'})")
     return as_of, missing
 
 
 # ------------------------------------------------------------------ orders
 
 
-def _channel_orders(rows: Any, channel: str) -> dict[str, Any]:
+def _channel_orders(rows: Sequence[Row[Any]], channel: str) -> dict[str, Any]:
     own = [row for row in rows if row.system == channel]
     return {
         "channel": channel,
@@ -149,15 +182,17 @@ def _channel_orders(rows: Any, channel: str) -> dict[str, Any]:
     }
 
 
-def _roll_forward(connection: Connection, start: str, end: str) -> dict[str, int]:
+def _roll_forward(connection: Connection, window: Window) -> dict[str, int]:
     """opening + new - shipped - cancelled = closing, or an assertion fails."""
+    start, end = stamp(window.start), stamp(window.end)
 
     def count(*where: Any) -> int:
         statement = select(func.count()).select_from(s.orders).where(*where)
         return int(connection.execute(statement).scalar_one())
 
-    ended = s.orders.c.state.in_([State.SHIPPED.value, State.CANCELLED.value])
-    moment = s.orders.c.changed_at
+    ended = s.orders.c.state.in_(_ENDED)
+    # A clock that was set back must not end an order before it began.
+    moment = func.max(s.orders.c.changed_at, s.orders.c.captured_at)
     before = s.orders.c.captured_at < start
     during = (s.orders.c.captured_at >= start) & (s.orders.c.captured_at < end)
     opening = count(before, ~(ended & (moment < start)))
@@ -176,247 +211,160 @@ def _roll_forward(connection: Connection, start: str, end: str) -> dict[str, int
     }
 
 
-def _order_differences(connection: Connection, network: Network, row: Row[Any]) -> list[Difference]:
-    """What should be in the ledger of this order and is not there yet, or differs."""
-    label = f"{row.system}:{row.number}"
-    found = []
-    for ledger in network.ledgers:
-        for kind, document in (("book_order", "sales_order"), ("book_invoice", "invoice")):
-            if (ledger, kind) not in network.accepts:
-                continue
-            difference = _document_difference(connection, row, ledger, kind, document, label)
-            if difference is not None:
-                found.append(difference)
-    return found
-
-
-def _document_difference(
-    connection: Connection, row: Row[Any], ledger: str, kind: str, document: str, label: str
-) -> Difference | None:
-    command = connection.execute(
-        select(s.outbox).where(
-            s.outbox.c.order_id == row.id, s.outbox.c.system == ledger, s.outbox.c.kind == kind
-        )
-    ).one_or_none()
-    what = f"{document} in {ledger}"
-    if command is None:
-        return _not_asked(connection, row, kind, what, label)
-    if command.state != "done":
-        return Difference(
-            what=what,
-            key=label,
-            kind="in_flight" if command.state != "dead" else "explained",
-            detail=f"{kind} is {command.state} since {command.queued_at}: {command.words}"[:200],
-            minor=row.total_minor,
-            currency=row.currency,
-        )
-    booked = connection.execute(
-        select(s.documents).where(
-            s.documents.c.system == ledger,
-            s.documents.c.order_id == row.id,
-            s.documents.c.kind == document,
-        )
-    ).one_or_none()
-    if booked is None:
-        return Difference(
-            what=what,
-            key=label,
-            kind="in_flight",
-            detail=f"{ledger} acknowledged {command.reference}; not read back yet",
-            minor=row.total_minor,
-            currency=row.currency,
-        )
-    # A ledger may leave out the tax the marketplace remits itself, and nothing else.
-    ours = (row.total_minor, row.total_minor - row.channel_tax_minor)
-    if booked.total_minor is not None and booked.total_minor not in ours:
-        return Difference(
-            what=what,
-            key=label,
-            kind="unexplained",
-            detail=f"channel {row.total_minor}, {ledger} {booked.total_minor} (minor units)",
-            minor=row.total_minor - booked.total_minor,
-            currency=row.currency,
-        )
-    return None
-
-
-def _not_asked(
-    connection: Connection, row: Row[Any], kind: str, what: str, label: str
-) -> Difference | None:
-    if row.state == State.CANCELLED:
-        return None
-    if kind == "book_invoice" and row.state != State.SHIPPED:
-        return None  # the invoice follows the last parcel
-    causes = connection.execute(
-        select(s.holds.c.cause)
-        .join(s.hold_members, s.hold_members.c.hold_id == s.holds.c.id)
-        .where(
-            s.hold_members.c.member == "order",
-            s.hold_members.c.ref == str(row.id),
-            s.hold_members.c.closed_at.is_(None),
-        )
-    ).scalars()
-    cause = ", ".join(causes)
-    return Difference(
-        what=what,
-        key=label,
-        kind="explained" if cause else "unexplained",
-        detail=f"held: {cause}" if cause else "nothing was asked of the ledger",
-        minor=row.total_minor,
-        currency=row.currency,
+def _leave_soon(connection: Connection, now: datetime) -> list[dict[str, Any]]:
+    """Orders whose channel wants them shipped within a day, or already wanted it."""
+    own = s.orders.c
+    rows = connection.execute(
+        select(own.system, own.number, own.ship_by, own.state)
+        .where(own.ship_by < stamp(now + SOON), own.state.not_in(_ENDED))
+        .order_by(own.ship_by, own.id)
     )
+    return [
+        {
+            "order": f"{row.system}:{row.number}",
+            "ship_by": row.ship_by,
+            "state": row.state,
+            "overdue": row.ship_by < stamp(now),
+        }
+        for row in rows
+    ]
+
+
+def _release_s(connection: Connection, window: Window) -> dict[str, float]:
+    """Seconds from capture to the warehouse, of the day's orders: half of them, 19 of 20."""
+    rows = connection.execute(
+        select(s.orders.c.captured_at, func.min(s.steps.c.at).label("released_at"))
+        .join(s.steps, s.steps.c.order_id == s.orders.c.id)
+        .where(
+            s.steps.c.name == "order.released",
+            s.orders.c.captured_at >= stamp(window.start),
+            s.orders.c.captured_at < stamp(window.end),
+        )
+        .group_by(s.orders.c.id)
+    )
+    took = sorted((unstamp(r.released_at) - unstamp(r.captured_at)).total_seconds() for r in rows)
+    if not took:
+        return {}
+    return {
+        "half": took[(len(took) - 1) // 2],
+        "p95": took[(len(took) * 95 + 99) // 100 - 1],
+        "longest": took[-1],
+    }
+
+
+def _endangered(connection: Connection, row: Mapping[str, Any]) -> list[str]:
+    """The orders that promised last what is not there (H18)."""
+    claims = connection.execute(
+        select(s.orders.c.system, s.orders.c.number, s.claims.c.units)
+        .join(s.orders, s.orders.c.id == s.claims.c.order_id)
+        .where(
+            s.claims.c.sku == row["sku"],
+            s.claims.c.location == row["location"],
+            s.claims.c.state == "open",
+        )
+        .order_by(s.orders.c.placed_at.desc(), s.claims.c.id.desc())
+    )
+    left, found = row["units"], []
+    for claim in claims:
+        if left <= 0:
+            break
+        found.append(f"{claim.system}:{claim.number}")
+        left -= claim.units
+    return found
 
 
 # ------------------------------------------------------------------ money
 
 
-def _money(connection: Connection, network: Network, orders: Any) -> list[dict[str, Any]]:
+def _money(
+    connection: Connection, network: Network, window: Window, bookings: Sequence[Booking]
+) -> list[dict[str, Any]]:
     """Per channel and currency: what the channel says, what each ledger holds for the same."""
+    own = s.orders.c
+    alive = (
+        own.placed_at >= stamp(window.start),
+        own.placed_at < stamp(window.end),
+        own.state != State.CANCELLED.value,
+    )
+    shipped = own.state == State.SHIPPED.value
+    captured = connection.execute(
+        select(
+            own.system,
+            own.currency,
+            func.sum(own.total_minor).label("captured"),
+            func.sum(own.channel_tax_minor).label("channel_tax"),
+            func.coalesce(func.sum(own.total_minor).filter(shipped), 0).label("shipped"),
+            func.coalesce(func.sum(own.channel_tax_minor).filter(shipped), 0).label(
+                "channel_tax_shipped"
+            ),
+        )
+        .where(*alive)
+        .group_by(own.system, own.currency)
+        .order_by(own.system, own.currency)
+    ).all()
+    kept = _kept_by_ledgers(connection, alive)
+    nothing = {"sales_order": 0, "invoice": 0, "cost": 0}
     found = []
-    keys = sorted({(row.system, row.currency) for row in orders})
-    for channel, currency in keys:
-        own = [
-            row
-            for row in orders
-            if (row.system, row.currency) == (channel, currency) and row.state != State.CANCELLED
-        ]
+    for row in captured:
         for ledger in network.ledgers:
-            rows = connection.execute(
-                select(s.documents.c.kind, func.coalesce(func.sum(s.documents.c.total_minor), 0))
-                .where(
-                    s.documents.c.system == ledger,
-                    s.documents.c.order_id.in_([row.id for row in own]),
-                )
-                .group_by(s.documents.c.kind)
-            )
-            booked = dict(rows.tuples().all())
-            cost = connection.execute(
-                select(func.coalesce(func.sum(s.documents.c.cost_minor), 0)).where(
-                    s.documents.c.system == ledger,
-                    s.documents.c.order_id.in_([row.id for row in own]),
-                )
-            ).scalar_one()
+            in_ledger = nothing | kept.get((row.system, row.currency, ledger), {})
             found.append(
                 {
-                    "channel": channel,
-                    "currency": currency,
+                    "channel": row.system,
+                    "currency": row.currency,
                     "ledger": ledger,
-                    "captured": sum(row.total_minor for row in own),
-                    "channel_tax": sum(row.channel_tax_minor for row in own),
-                    "channel_tax_shipped": sum(
-                        row.channel_tax_minor for row in own if row.state == State.SHIPPED
-                    ),
-                    "shipped": sum(r.total_minor for r in own if r.state == State.SHIPPED),
-                    "sales_orders": int(booked.get("sales_order", 0)),
-                    "invoiced": int(booked.get("invoice", 0)),
-                    "cost": int(cost),
+                    "captured": int(row.captured),
+                    "channel_tax": int(row.channel_tax),
+                    "channel_tax_shipped": int(row.channel_tax_shipped),
+                    "shipped": int(row.shipped),
+                    "sales_orders": in_ledger["sales_order"],
+                    "invoiced": in_ledger["invoice"],
+                    "cost": in_ledger["cost"],
+                    "tie_out": _tie_out(bookings, row.system, row.currency, ledger),
                 }
             )
     return found
 
 
-# ------------------------------------------------------------------ stock, three ways
-
-
-def _stock(connection: Connection, network: Network, now: datetime) -> tuple[int, list[Difference]]:
-    """Channel shows, we computed, the channel acknowledged; the ledger's copy of on-hand."""
-    work = views.reading_work(connection, network, now)
+def _kept_by_ledgers(
+    connection: Connection, alive: Sequence[Any]
+) -> dict[tuple[str, str, str], dict[str, int]]:
+    own, kept = s.orders.c, s.documents.c
     rows = connection.execute(
-        select(s.listings, s.published.c.quantity, s.published.c.acked_at, s.published.c.words)
-        .outerjoin(
-            s.published,
-            (s.published.c.system == s.listings.c.system)
-            & (s.published.c.listing == s.listings.c.listing)
-            & (s.published.c.place == s.listings.c.place),
+        select(
+            own.system,
+            own.currency,
+            kept.system.label("ledger"),
+            kept.kind,
+            func.coalesce(func.sum(kept.total_minor), 0).label("total"),
+            func.coalesce(func.sum(kept.cost_minor), 0).label("cost"),
         )
-        .where(s.listings.c.active == 1)
-    ).all()
-    found = []
+        .join(s.orders, own.id == kept.order_id)
+        .where(*alive)
+        .group_by(own.system, own.currency, kept.system, kept.kind)
+    )
+    found: dict[tuple[str, str, str], dict[str, int]] = {}
     for row in rows:
-        if not network.serving_place(row.system, row.place):
-            continue
-        offer = publish.quantity_of(work, row.system, row.sku, row.place)
-        difference = _listing_difference(row, offer)
-        if difference is not None:
-            found.append(difference)
-    found += _ledger_copies(connection, network)
-    return len(rows), found
-
-
-def _listing_difference(row: Row[Any], offer: int) -> Difference | None:
-    what = f"stock shown on {row.system}"
-    key = f"{row.sku} {row.place}".strip()
-    if row.words:
-        return Difference(
-            what=what, key=key, kind="explained", detail=row.words, units=offer - (row.shown or 0)
-        )
-    if row.quantity != offer:
-        told = "never told" if row.quantity is None else f"acknowledged {row.quantity}"
-        return Difference(
-            what=what,
-            key=key,
-            kind="in_flight",
-            detail=f"we offer {offer}, {told}",
-            units=offer - (row.quantity or 0),
-        )
-    read_after = row.shown_at and row.acked_at and row.shown_at > row.acked_at
-    if read_after and row.shown is not None and row.shown != offer:
-        return Difference(
-            what=what,
-            key=key,
-            kind="unexplained",
-            detail=f"it acknowledged {offer} and shows {row.shown}",
-            units=row.shown - offer,
-        )
-    return None
-
-
-def _ledger_copies(connection: Connection, network: Network) -> list[Difference]:
-    """A ledger's own on-hand against the warehouse's, per SKU and location."""
-    found = []
-    for copy in connection.execute(select(s.copies).where(s.copies.c.number == "on_hand")):
-        location = network.location_of(copy.system, copy.place)
-        own = connection.execute(
-            select(s.stock).where(s.stock.c.sku == copy.key, s.stock.c.location == location)
-        ).one_or_none()
-        if own is None or own.on_hand is None or int(copy.value) == own.on_hand:
-            continue
-        units = int(copy.value) - own.on_hand
-        waiting = _deliveries_in_flight(connection, copy.system, copy.key)
-        found.append(
-            Difference(
-                what=f"on-hand in {copy.system}",
-                key=copy.key,
-                kind="in_flight" if waiting == units else "unexplained",
-                detail=f"{own.system} has {own.on_hand}, {copy.system} {copy.value}; "
-                f"{waiting} unit(s) shipped and not booked yet",
-                units=units,
-            )
-        )
+        one = found.setdefault((row.system, row.currency, row.ledger), {"cost": 0})
+        one[row.kind] = int(row.total)
+        one["cost"] += int(row.cost)
     return found
 
 
-def _deliveries_in_flight(connection: Connection, system: str, sku: str) -> int:
-    """Units that left and whose delivery the ledger has not acknowledged."""
-    return int(
-        connection.execute(
-            select(func.coalesce(func.sum(s.claims.c.units), 0))
-            .join(s.outbox, s.outbox.c.order_id == s.claims.c.order_id)
-            .where(
-                s.claims.c.sku == sku,
-                s.claims.c.state.in_(["shipped", "ended"]),
-                s.outbox.c.system == system,
-                s.outbox.c.kind == "book_shipment",
-                s.outbox.c.state != "done",
-            )
-        ).scalar_one()
-    )
+def _tie_out(bookings: Sequence[Booking], channel: str, currency: str, ledger: str) -> str:
+    """The worst kind among the day's differences of this channel, or `ties`."""
+    kinds = {
+        one.difference.kind
+        for one in bookings
+        if one.today and (one.channel, one.currency, one.ledger) == (channel, currency, ledger)
+    }
+    return next((kind for kind in KINDS if kind in kinds), "ties")
 
 
 # ------------------------------------------------------------------ reliability
 
 
-def _arrivals(connection: Connection, start: str, end: str) -> dict[str, dict[str, int]]:
+def _arrivals(connection: Connection, window: Window) -> dict[str, dict[str, int]]:
     """received = applied + held + ignored + pending, per source (G14); asserted."""
     rows = connection.execute(
         select(
@@ -425,7 +373,9 @@ def _arrivals(connection: Connection, start: str, end: str) -> dict[str, dict[st
             func.count().label("n"),
             func.sum(s.inbox.c.pushes + s.inbox.c.polls - 1).label("again"),
         )
-        .where(s.inbox.c.received_at >= start, s.inbox.c.received_at < end)
+        .where(
+            s.inbox.c.received_at >= stamp(window.start), s.inbox.c.received_at < stamp(window.end)
+        )
         .group_by(s.inbox.c.system, s.inbox.c.state)
     ).all()
     found: dict[str, dict[str, int]] = {}
@@ -443,18 +393,24 @@ def _arrivals(connection: Connection, start: str, end: str) -> dict[str, dict[st
     return found
 
 
-def _commands(connection: Connection, start: str, end: str) -> list[dict[str, Any]]:
+def _commands(connection: Connection, window: Window) -> list[dict[str, Any]]:
+    def of_state(state: str) -> Any:
+        return func.count().filter(s.outbox.c.state == state).label(state)
+
     rows = connection.execute(
         select(
             s.outbox.c.system,
             s.outbox.c.kind,
             func.count().label("asked"),
-            func.sum(s.outbox.c.attempts).label("attempts"),
-            func.sum((s.outbox.c.state == "done").cast(s.outbox.c.attempts.type)).label("done"),
-            func.sum((s.outbox.c.state == "dead").cast(s.outbox.c.attempts.type)).label("dead"),
+            of_state("done"),
+            func.coalesce(func.sum(s.outbox.c.attempts), 0).label("attempts"),
+            of_state("dead"),
         )
-        .where(s.outbox.c.queued_at >= start, s.outbox.c.queued_at < end)
+        .where(
+            s.outbox.c.queued_at >= stamp(window.start), s.outbox.c.queued_at < stamp(window.end)
+        )
         .group_by(s.outbox.c.system, s.outbox.c.kind)
         .order_by(s.outbox.c.system, s.outbox.c.kind)
     )
-    return [dict(row._mapping) for row in rows]
+    names = ("system", "kind", "asked", "done", "attempts", "dead")
+    return [{name: getattr(row, name) for name in names} for row in rows]

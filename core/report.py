@@ -1,48 +1,43 @@
-"""The morning mail: text and HTML of one reconciliation, with the same content.
+"""The morning mail: what is said in it, once, for text and HTML alike.
 
 Never empty: an "all balanced" mail is evidence. No buyer is in it, only order
 numbers, quantities and amounts. The same reconciliation makes the same bytes.
+`core.layout` makes text, HTML and CSV of it.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import html
-import io
-from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
 
+from core import layout
 from core.clock import stamp, unstamp
+from core.layout import Bar, Section, Tile
 from core.money import Money
 from core.reconcile import Difference, Reconciliation
 
 #: Rows of one table in the mail; the CSV has them all.
 ROWS_MAX = 25
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0", "\uff1d")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """One heading with sentences and at most one table."""
-
-    title: str
-    words: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    alarm: bool = False
+TODAY_MAX = 10
+SOON_MAX = 10
+_NUMBERS = frozenset(range(1, 12))
 
 
 def subject(found: Reconciliation) -> str:
     units = sum(abs(one.units) for one in found.unexplained)
-    oversold = sum(row["units"] for row in found.oversold)
-    attention = len(found.needs_you) + len(found.not_checked)
-    verdict = f"{found.verdict} {attention}" if found.verdict == "ATTENTION" else found.verdict
+    verdict = found.verdict
+    if verdict == "ATTENTION":
+        verdict = f"{verdict} {found.attention}"
     return (
         f"[Truecount] {_plain(found.company)} {found.day} | {verdict} | "
-        f"unexplained: {_unexplained_money(found)}, {units} units | oversold {oversold}"
+        f"unexplained: {_unexplained_money(found)}, {units} units | oversold {_oversold(found)}"
     )
+
+
+def _oversold(found: Reconciliation) -> int:
+    return sum(int(row["units"]) for row in found.oversold)
 
 
 def _unexplained_money(found: Reconciliation) -> str:
@@ -50,260 +45,414 @@ def _unexplained_money(found: Reconciliation) -> str:
     for one in found.unexplained:
         if one.currency:
             totals[one.currency] = totals.get(one.currency, 0) + abs(one.minor)
-    return " + ".join(str(Money(v, c)) for c, v in sorted(totals.items())) or "0"
+    words = " + ".join(str(Money(v, c)) for c, v in sorted(totals.items()) if v)
+    return words or str(Money.zero(found.currency))
+
+
+# ------------------------------------------------------------------ the sections
 
 
 def sections(found: Reconciliation) -> list[Section]:
-    """The mail's content, once, for text and HTML alike."""
-    return [
+    """The mail's content, in the order of what matters at eight in the morning."""
+    made = [
         _verdict(found),
         _do_today(found),
-        _coverage(found),
+        _leave_soon(found),
         _orders(found),
-        _money(found),
-        _stock(found),
-        _reliability(found),
+        *_money(found),
+        _differences(found),
+        _waits(found),
+        _coverage(found),
+        _arrivals(found),
+        _commands(found),
     ]
+    return [section for section in made if section is not None]
 
 
 def _verdict(found: Reconciliation) -> Section:
     by_kind = {
         kind: sum(1 for one in found.differences if one.kind == kind)
-        for kind in ("in_flight", "explained", "unexplained")
+        for kind in ("unexplained", "explained", "in_flight")
     }
-    words = (
-        f"{found.verdict}. {by_kind['unexplained']} unexplained, {by_kind['explained']} explained, "
-        f"{by_kind['in_flight']} in flight; {found.stock_checked} listings compared.",
+    if found.verdict == "ATTENTION":
+        things = (
+            "1 thing needs you" if found.attention == 1 else f"{found.attention} things need you"
+        )
+        first = f"ATTENTION: {things}."
+    elif found.verdict == "IN FLIGHT":
+        first = "IN FLIGHT: nothing needs you; what differs is on its way or waits by itself."
+    else:
+        first = "BALANCED: every copy agrees with its owner."
+    second = (
+        f"{by_kind['unexplained']} unexplained, {by_kind['explained']} explained, "
+        f"{by_kind['in_flight']} in flight; {found.stock_checked} stock numbers compared."
     )
-    alarm = found.verdict == "ATTENTION"
-    return Section(title=f"{found.company}, {found.day}", words=words, alarm=alarm)
+    return Section(
+        title=f"{found.company}, {found.day:%A} {found.day.day} {found.day:%B %Y}",
+        words=(first, second),
+        alarm=found.verdict == "ATTENTION",
+        tiles=_tiles(found),
+    )
+
+
+def _tiles(found: Reconciliation) -> tuple[Tile, ...]:
+    captured = sum(row["captured"] for row in found.orders)
+    shipped = sum(row["shipped"] for row in found.orders)
+    short = _oversold(found)
+    before = ""
+    if found.captured_before is not None:
+        before = f"{found.captured_before:,} the day before"
+    return (
+        Tile("orders", f"{captured:,}", before),
+        Tile("sold", _sold(found), "as the channels say"),
+        Tile("shipped", f"{shipped:,}", f"of {captured:,} so far"),
+        Tile("unexplained", *_unexplained_words(found), alarm=bool(found.unexplained)),
+        Tile("oversold", f"{short:,}", "units", alarm=bool(short)),
+    )
+
+
+def _unexplained_words(found: Reconciliation) -> tuple[str, str]:
+    """The figure that says more, and the other one below it."""
+    units = sum(abs(one.units) for one in found.unexplained)
+    money = _unexplained_money(found)
+    words = f"{units:,} unit" if units == 1 else f"{units:,} units"
+    only_units = units and not any(one.minor for one in found.unexplained)
+    return (words, money) if only_units else (money, words)
+
+
+def _sold(found: Reconciliation) -> str:
+    """Every channel once, however many ledgers it is compared with."""
+    totals: dict[str, int] = {}
+    for row in {(r["channel"], r["currency"]): r for r in found.money}.values():
+        totals[row["currency"]] = totals.get(row["currency"], 0) + row["captured"]
+    words = " + ".join(_money_words(v, c) for c, v in sorted(totals.items()))
+    return words or _money_words(0, found.currency)
 
 
 def _do_today(found: Reconciliation) -> Section:
-    if not found.needs_you and not found.oversold:
-        return Section(title="Do today", words=("Nothing needs you.",))
-    rows = [
-        (str(row["members"]), _age(found, row["since"]), row["reason"], row["next_step"])
-        for row in found.needs_you[:10]
-    ]
+    rows = [*_blind_spots(found), *_oversold_rows(found), *_overdue(found)]
+    rows += _unexplained_rows(found)
     rows += [
+        (
+            str(row["members"]),
+            _age(found, row["since"]),
+            _reason(row),
+            f"{row['next_step']} Details: truecount holds {row['id']}",
+        )
+        for row in found.needs_you
+    ]
+    if not rows:
+        return Section(title="Do today", words=("Nothing needs you.",))
+    more = len(rows) - TODAY_MAX
+    return Section(
+        title="Do today",
+        words=(f"The first {TODAY_MAX} of {len(rows)}; `truecount holds` has the rest.",)
+        if more > 0
+        else (),
+        columns=("count", "since", "what", "what to do"),
+        rows=tuple(rows[:TODAY_MAX]),
+        numbers=frozenset({0, 1}),
+        alarm=True,
+    )
+
+
+def _reason(row: dict[str, Any]) -> str:
+    """Without the words of a refused command: a system may repeat the buyer in them."""
+    reason = str(row["reason"])
+    return reason.partition(": ")[0] if row["cause"].startswith("refused:") else reason
+
+
+def _blind_spots(found: Reconciliation) -> list[tuple[str, ...]]:
+    if not found.not_checked:
+        return []
+    return [
+        (
+            str(len(found.not_checked)),
+            "",
+            f"NOT CHECKED: {'; '.join(found.not_checked[:3])}"
+            + ("; …" if len(found.not_checked) > 3 else ""),
+            "See whether the system answers: truecount doctor",
+        )
+    ]
+
+
+def _oversold_rows(found: Reconciliation) -> list[tuple[str, ...]]:
+    return [
         (
             str(row["units"]),
             "now",
-            f"{row['sku']} is oversold at {row['location']}",
-            "Choose: another location, wait, cancel",
+            f"{row['sku']} is oversold at {row['location']}; in danger: "
+            + (", ".join(row.get("orders", [])[:5]) or "no open order"),
+            f"Another location, wait, or cancel. Details: truecount why {row['sku']}",
         )
         for row in found.oversold
     ]
-    return Section(
-        title="Do today", columns=("count", "age", "what", "what now"), rows=tuple(rows), alarm=True
-    )
 
 
-def _coverage(found: Reconciliation) -> Section:
+def _overdue(found: Reconciliation) -> list[tuple[str, ...]]:
+    late = found.overdue
+    if not late:
+        return []
+    names = ", ".join(row["order"] for row in late[:5]) + (", …" if len(late) > 5 else "")
+    return [
+        (
+            str(len(late)),
+            _age(found, late[0]["ship_by"]),
+            f"past the channel's ship-by time: {names}",
+            f"Ship or cancel. Details: truecount trace {late[0]['order']}",
+        )
+    ]
+
+
+def _unexplained_rows(found: Reconciliation) -> list[tuple[str, ...]]:
+    groups: dict[str, list[Difference]] = {}
+    for one in found.unexplained:
+        groups.setdefault(one.what, []).append(one)
+    return [
+        (
+            str(len(group)),
+            _age(found, min((one.since for one in group if one.since), default="")),
+            f"unexplained: {what} ({', '.join(one.key for one in group[:3])}"
+            + (", …)" if len(group) > 3 else ")"),
+            "Compare both systems; the lines are below and in the CSV.",
+        )
+        for what, group in groups.items()
+    ]
+
+
+def _leave_soon(found: Reconciliation) -> Section | None:
+    if not found.leave_soon:
+        return None
     rows = tuple(
-        (row["system"], row["resource"], _short(row["as_of"]), str(row["rows"]))
-        for row in found.as_of
+        (
+            row["order"],
+            _clock(found, row["ship_by"]),
+            "OVERDUE" if row["overdue"] else _left(found, row["ship_by"]),
+            row["state"],
+        )
+        for row in found.leave_soon[:SOON_MAX]
     )
-    words = tuple(f"NOT CHECKED: {what}" for what in found.not_checked)
+    more = len(found.leave_soon) - len(rows)
     return Section(
-        title="As of",
-        words=words,
-        columns=("system", "what", "read as of (UTC)", "rows"),
+        title="Must leave within a day",
+        words=(f"{more} more.",) if more > 0 else (),
+        columns=("order", "ship by", "time left", "state"),
         rows=rows,
-        alarm=bool(words),
+        alarm=bool(found.overdue),
+        toned=2,
     )
 
 
 def _orders(found: Reconciliation) -> Section:
     names = ("captured", "booked", "released", "shipped", "cancelled", "held")
-    rows = tuple((row["channel"], *(str(row[name]) for name in names)) for row in found.orders)
+    rows = tuple((row["channel"], *(f"{row[name]:,}" for name in names)) for row in found.orders)
     roll = found.roll_forward
-    words = (
-        f"Open orders: {roll['opening']} + {roll['new']} new - {roll['shipped']} shipped "
-        f"- {roll['cancelled']} cancelled = {roll['closing']}.",
-    )
-    return Section(title="Orders", words=words, columns=("channel", *names), rows=rows)
-
-
-def _money(found: Reconciliation) -> Section:
-    names = ("captured", "channel_tax", "sales_orders", "shipped", "invoiced", "cost")
-    rows = []
-    for row in found.money:
-        amounts = [str(Money(row[name], row["currency"])) for name in names]
-        ties = _ties(row["captured"], row["channel_tax"], row["sales_orders"]) and _ties(
-            row["shipped"], row["channel_tax_shipped"], row["invoiced"]
+    words = [
+        f"Open orders: {roll['opening']:,} + {roll['new']:,} new - {roll['shipped']:,} shipped "
+        f"- {roll['cancelled']:,} cancelled = {roll['closing']:,}."
+    ]
+    if found.release_s:
+        words.append(
+            f"From capture to the warehouse: half within {_seconds(found.release_s['half'])}, "
+            f"19 of 20 within {_seconds(found.release_s['p95'])}, the slowest "
+            f"{_seconds(found.release_s['longest'])}."
         )
-        rows.append((row["channel"], row["ledger"], *amounts, "ties" if ties else "differs"))
+    return Section(
+        title="Orders",
+        words=tuple(words),
+        columns=("channel", *names),
+        rows=rows,
+        numbers=_NUMBERS,
+        bars=tuple(_bar(row) for row in found.orders),
+    )
+
+
+def _bar(row: dict[str, Any]) -> Bar:
+    """How far the day's orders of one channel got."""
+    shipped, cancelled, held = row["shipped"], row["cancelled"], row["held"]
+    under_way = max(0, row["captured"] - shipped - cancelled - held)
+    return Bar(
+        parts=(
+            ("shipped", shipped),
+            ("under way", under_way),
+            ("held", held),
+            ("cancelled", cancelled),
+        )
+    )
+
+
+def _money(found: Reconciliation) -> list[Section]:
+    """One table for each ledger. It may leave out the tax a marketplace remits itself."""
+    names = ("captured", "channel_tax", "sales_orders", "shipped", "invoiced", "cost")
     heads = (
         "channel",
-        "ledger",
-        "captured",
+        "sold",
         "tax by channel",
-        "sales orders",
+        "booked",
         "shipped",
         "invoiced",
         "cost",
-        "",
+        "tie-out",
     )
-    return Section(title="Money", columns=heads, rows=tuple(rows))
+    made = []
+    for ledger in sorted({row["ledger"] for row in found.money}):
+        own = [row for row in found.money if row["ledger"] == ledger]
+        rows = tuple(
+            (
+                f"{row['channel']} {row['currency']}",
+                *(f"{Money(row[name], row['currency']).amount:,}" for name in names),
+                row["tie_out"].replace("_", " "),
+            )
+            for row in own
+        )
+        made.append(
+            Section(
+                title=f"Money: the channels against {ledger}",
+                columns=heads,
+                rows=rows,
+                numbers=frozenset(range(1, 7)),
+                alarm=any(row["tie_out"] == "unexplained" for row in own),
+                toned=7,
+            )
+        )
+    return made
 
 
-def _ties(channel: int, channel_tax: int, ledger: int) -> bool:
-    """A ledger holds the channel's total, with or without the tax the channel remits."""
-    return ledger in (channel, channel - channel_tax)
-
-
-def _stock(found: Reconciliation) -> Section:
+def _differences(found: Reconciliation) -> Section:
     if not found.differences:
         return Section(title="Differences", words=("None: every copy agrees with its owner.",))
-    rows = tuple(_difference(one) for one in found.differences[:ROWS_MAX])
-    more = len(found.differences) - len(rows)
-    words = (f"{more} more are in the attached CSV.",) if more > 0 else ()
+    shown = found.differences[:ROWS_MAX]
+    more = len(found.differences) - len(shown)
     return Section(
         title="Differences",
-        words=words,
+        words=(f"{more:,} more are in the attached CSV.",) if more > 0 else (),
         columns=("kind", "what", "where", "units", "amount", "detail"),
-        rows=rows,
+        rows=tuple(_difference(found, one) for one in shown),
+        numbers=frozenset({3, 4}),
         alarm=bool(found.unexplained),
+        toned=0,
     )
 
 
-def _difference(one: Difference) -> tuple[str, ...]:
-    amount = str(Money(one.minor, one.currency)) if one.currency else ""
-    units = str(one.units) if one.units else ""
-    return (one.kind.replace("_", " "), one.what, one.key, units, amount, one.detail)
-
-
-def _reliability(found: Reconciliation) -> Section:
-    words = tuple(
-        f"{system}: {c['received']} received = {c['applied']} applied + {c['held']} held + "
-        f"{c['ignored']} ignored + {c['pending']} pending; {c['duplicates']} duplicates."
-        for system, c in sorted(found.arrivals.items())
+def _difference(found: Reconciliation, one: Difference) -> tuple[str, ...]:
+    return (
+        one.kind.replace("_", " "),
+        one.what,
+        one.key,
+        f"{one.units:+,}" if one.units else "",
+        _money_words(one.minor, one.currency) if one.currency and one.minor else "",
+        f"{one.detail} (for {_age(found, one.since)})" if one.since else one.detail,
     )
+
+
+def _waits(found: Reconciliation) -> Section | None:
+    if not found.waits:
+        return None
+    rows = tuple(
+        (str(row["members"]), _age(found, row["since"]), row["reason"]) for row in found.waits
+    )
+    return Section(
+        title="Waits by itself",
+        words=("These orders go on when the channel says so. Nobody has to do anything.",),
+        columns=("count", "since", "what"),
+        rows=rows[:TODAY_MAX],
+        numbers=frozenset({0, 1}),
+    )
+
+
+def _coverage(found: Reconciliation) -> Section:
     rows = tuple(
         (
-            c["system"],
-            c["kind"],
-            str(c["asked"]),
-            str(c["done"]),
-            str(c["attempts"]),
-            str(c["dead"]),
+            row["system"],
+            row["resource"].replace("_", " "),
+            _clock(found, row["as_of"]),
+            f"{row['rows']:,}",
         )
-        for c in found.commands
+        for row in found.as_of
     )
-    heads = ("system", "command", "asked", "done", "attempts", "dead")
-    return Section(title="Reliability", words=words, columns=heads, rows=rows)
+    return Section(
+        title="As of",
+        words=tuple(f"NOT CHECKED: {what}" for what in found.not_checked),
+        columns=("system", "what", f"read as of ({found.zone.key})", "rows"),
+        rows=rows,
+        numbers=frozenset({3}),
+        alarm=bool(found.not_checked),
+    )
+
+
+def _arrivals(found: Reconciliation) -> Section | None:
+    names = ("received", "applied", "held", "ignored", "pending", "duplicates")
+    if not found.arrivals:
+        return None
+    return Section(
+        title="What arrived",
+        words=("received = applied + held + ignored + pending, for every system.",),
+        columns=("system", *names),
+        rows=tuple(
+            (system, *(f"{counts[name]:,}" for name in names))
+            for system, counts in sorted(found.arrivals.items())
+        ),
+        numbers=_NUMBERS,
+    )
+
+
+def _commands(found: Reconciliation) -> Section | None:
+    if not found.commands:
+        return None
+    names = ("asked", "done", "attempts", "dead")
+    return Section(
+        title="What was asked of others",
+        columns=("system", "command", *names),
+        rows=tuple(
+            (row["system"], row["kind"].replace("_", " "), *(f"{row[name]:,}" for name in names))
+            for row in found.commands
+        ),
+        numbers=frozenset(range(2, 6)),
+    )
+
+
+# ------------------------------------------------------------------ words
+
+
+def _money_words(minor: int, currency: str) -> str:
+    return f"{Money(minor, currency).amount:,} {currency}"
 
 
 def _age(found: Reconciliation, since: str) -> str:
-    seconds = (found.made_at - unstamp(since)).total_seconds()
-    return f"{seconds / 3600:.0f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+    if not since:
+        return ""
+    return _seconds(max(0.0, (found.made_at - unstamp(since)).total_seconds()), least="min")
 
 
-def _short(at: str | None) -> str:
-    return at[:19].replace("T", " ") if at else "never"
+def _left(found: Reconciliation, until: str) -> str:
+    return _seconds((unstamp(until) - found.made_at).total_seconds(), least="min")
 
 
-# ------------------------------------------------------------------ layouts
+def _seconds(seconds: float, *, least: str = "s") -> str:
+    """40 s, 7 min, 3 h, 4 d."""
+    if seconds < 90 and least == "s":
+        return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
+    for limit, unit, word in ((5400, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {word}"
+    return f"{seconds / 86_400:.0f} d"
 
 
-def as_text(found: Reconciliation) -> str:
-    """Plain text for any mail program."""
-    parts: list[str] = []
-    for section in sections(found):
-        parts.append(section.title.upper() if parts else section.title)
-        parts += [f"  {line}" for line in section.words]
-        if section.rows:
-            parts.append(_text_table(section))
-        parts.append("")
-    parts.append(f"Report {report_id(found)}, made {stamp(found.made_at)}.")
-    return "\n".join(parts) + "\n"
+def _clock(found: Reconciliation, at: str | None) -> str:
+    """The company's own clock; with a date where it is not the day of the mail."""
+    if not at:
+        return "never"
+    local = unstamp(at).astimezone(found.zone)
+    if local.date() == found.made_at.astimezone(found.zone).date():
+        return f"{local:%H:%M}"
+    return f"{local.day} {local:%b %H:%M}"
 
 
-def _text_table(section: Section) -> str:
-    lines = [section.columns, *section.rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(section.columns))]
-    return "\n".join(
-        "  " + "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+def _plain(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-_STYLE = (
-    "body{font:14px/1.45 system-ui,Arial,sans-serif;color:#1c2430;background:#f4f5f7;margin:0;"
-    "padding:24px}main{max-width:920px;margin:auto;background:#fff;padding:24px 32px;"
-    "border-radius:8px}h1{font-size:20px;margin:0 0 4px}h2{font-size:15px;margin:26px 0 6px;"
-    "padding-top:12px;border-top:1px solid #e3e6ea}table{border-collapse:collapse;width:100%}"
-    "th{text-align:left;color:#667;font-weight:600;font-size:12px}th,td{padding:4px 12px 4px 0;"
-    "vertical-align:top}td{border-top:1px solid #f0f1f3}.alarm{color:#a8200d}"
-    ".fine{color:#1d6b37}th.number,td.number{text-align:right;white-space:nowrap}footer{color:#889;"
-    "font-size:12px;margin-top:24px}"
-)
-
-
-def as_html(found: Reconciliation) -> str:
-    """The same content; no script, no remote picture, everything escaped (T18, T22)."""
-    first, *rest = sections(found)
-    tone = "alarm" if first.alarm else "fine"
-    body = [f"<h1>{_escape(first.title)}</h1>"]
-    body += [f'<p class="{tone}"><strong>{_escape(line)}</strong></p>' for line in first.words]
-    for section in rest:
-        mark = ' class="alarm"' if section.alarm else ""
-        body.append(f"<h2{mark}>{_escape(section.title)}</h2>")
-        body += [f"<p>{_escape(line)}</p>" for line in section.words]
-        if section.rows:
-            body.append(_html_table(section))
-    body.append(f"<footer>Report {report_id(found)}, made {stamp(found.made_at)}.</footer>")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{_escape(subject(found))}</title><style>{_STYLE}</style></head>"
-        f"<body><main>{''.join(body)}</main></body></html>\n"
-    )
-
-
-def _html_table(section: Section) -> str:
-    """Columns of numbers stand right, with their heading above them."""
-    numeric = [
-        all(_is_number(row[i]) or not row[i] for row in section.rows)
-        for i in range(len(section.columns))
-    ]
-    head = "".join(_cell("th", c, n) for c, n in zip(section.columns, numeric, strict=True))
-    rows = "".join(
-        "<tr>" + "".join(_cell("td", c, n) for c, n in zip(row, numeric, strict=True)) + "</tr>"
-        for row in section.rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _is_number(cell: str) -> bool:
-    """A count or an amount with its currency."""
-    return cell.split(" ")[0].lstrip("-").replace(".", "", 1).isdigit()
-
-
-def _cell(tag: str, text: str, number: bool) -> str:
-    kind = ' class="number"' if number else ""
-    return f"<{tag}{kind}>{_escape(text)}</{tag}>"
-
-
-def _escape(text: str) -> str:
-    return html.escape(text, quote=True)
-
-
-def as_csv(found: Reconciliation) -> str:
-    """Every difference, safe to open in a spreadsheet: no text cell can be a formula (T21)."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["kind", "what", "key", "units", "amount", "currency", "detail"])
-    for one in found.differences:
-        amount = str(Money(one.minor, one.currency).amount) if one.currency else ""
-        words = [_safe(text) for text in (one.kind, one.what, one.key)]
-        writer.writerow([*words, one.units, amount, one.currency, _safe(one.detail)])
-    return out.getvalue()
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+# ------------------------------------------------------------------ the mail
 
 
 def report_id(found: Reconciliation) -> str:
@@ -315,6 +464,44 @@ def message_id(found: Reconciliation, domain: str) -> str:
     return f"<truecount-{found.day}-{report_id(found)}@{domain}>"
 
 
+def _footer(found: Reconciliation) -> str:
+    made: datetime = found.made_at.astimezone(found.zone)
+    return (
+        f"Report {report_id(found)}, made {made:%Y-%m-%d %H:%M} {found.zone.key}. "
+        "All differences are in the attached CSV."
+    )
+
+
+def as_text(found: Reconciliation) -> str:
+    return layout.text(sections(found), _footer(found))
+
+
+def as_html(found: Reconciliation) -> str:
+    return layout.page(sections(found), title=subject(found), footer=_footer(found))
+
+
+def as_csv(found: Reconciliation) -> str:
+    """Every difference, safe to open in a spreadsheet (T21)."""
+    heads = ["id", "kind", "what", "key", "units", "amount", "currency", "since", "detail"]
+    return layout.csv_text(
+        heads,
+        (
+            (
+                one.id,
+                one.kind,
+                one.what,
+                one.key,
+                one.units,
+                Money(one.minor, one.currency).amount if one.currency else "",
+                one.currency,
+                one.since,
+                one.detail,
+            )
+            for one in found.differences
+        ),
+    )
+
+
 def message(found: Reconciliation, *, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
     """The whole mail. Header words are cleaned first, or one bad name kills it (T20)."""
     mail = EmailMessage()
@@ -323,19 +510,18 @@ def message(found: Reconciliation, *, sender: str, recipients: tuple[str, ...]) 
     mail["To"] = ", ".join(recipients)
     mail["Message-ID"] = message_id(found, sender.rpartition("@")[2] or "localhost")
     mail["Date"] = found.made_at
+    mail["Auto-Submitted"] = "auto-generated"  # no out-of-office answers it
     mail.set_content(as_text(found))
     mail.add_alternative(as_html(found), subtype="html")
     mail.add_attachment(
-        as_csv(found).encode(),
+        as_csv(found).encode("utf-8-sig"),  # without the mark a spreadsheet guesses the letters
         maintype="text",
         subtype="csv",
         filename=f"differences-{found.day}.csv",
     )
+    for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
+        part.set_boundary(f"=_truecount-{report_id(found)}-{number}")
     return mail
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def as_json(found: Reconciliation) -> dict[str, Any]:
@@ -348,12 +534,17 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "as_of": found.as_of,
         "not_checked": found.not_checked,
         "orders": found.orders,
+        "captured_the_day_before": found.captured_before,
+        "capture_to_release_s": found.release_s,
         "roll_forward": found.roll_forward,
         "money": found.money,
         "differences": [
-            {name: getattr(one, name) for name in Difference.__slots__} for one in found.differences
+            {"id": one.id} | {name: getattr(one, name) for name in Difference.__slots__}
+            for one in found.differences
         ],
         "needs_you": found.needs_you,
+        "waits": found.waits,
+        "leave_soon": found.leave_soon,
         "oversold": found.oversold,
         "arrivals": found.arrivals,
         "commands": found.commands,

@@ -11,19 +11,22 @@ import asyncio
 import sys
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
+from zoneinfo import ZoneInfo
 
 import orjson
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from core.app import App
-from core.clock import day_of, stamp, unstamp
+from core.clock import aware, day_of, local_day, stamp, unstamp
 from core.store.schema import reports
 
 #: A failed mail is tried again after so long.
 AGAIN_S = 600.0
 CHILD_S = 900.0
+#: Days whose mail did not go are made up for, at most so many.
+CATCH_UP_DAYS = 7
 
 
 class Reporter:
@@ -34,21 +37,50 @@ class Reporter:
         self._running = False
 
     def due(self) -> date | None:
-        """The day whose mail should have gone by now and has not."""
+        """The oldest day whose mail should have gone by now and has not.
+
+        A day on which nothing could be sent is made up for: every day has its mail.
+        """
         settings = self._app.config.report
         if settings is None:
             return None
-        zone = self._app.config.company.timezone
         now = self._app.clock.now()
-        today = day_of(now, zone)
-        at = datetime.combine(today, time_of_day.fromisoformat(settings.at), tzinfo=zone)
-        if now < at + timedelta(seconds=settings.settle_s):
-            return None
-        day = today - timedelta(days=1)
-        row = self._row(day)
-        if row is not None and (row.state == "sent" or not self._may_try_again(row.made_at)):
-            return None
-        return day
+        today = day_of(now, self._zone)
+        at = datetime.combine(today, time_of_day.fromisoformat(settings.at), tzinfo=self._zone)
+        midnight = local_day(today, self._zone).start
+        ready = max(aware(at), midnight + timedelta(seconds=settings.settle_s))
+        newest = today - timedelta(days=1 if now >= ready else 2)
+        day = self._first_unsent(newest)
+        while day <= newest:
+            row = self._row(day)
+            if row is None or (row.state != "sent" and self._may_try_again(row.made_at)):
+                return day
+            day += timedelta(days=1)
+        return None
+
+    def _first_unsent(self, newest: date) -> date:
+        """The first day that failed, or the one after the last mail; at most a week back.
+
+        Before the first mail there is nothing to make up for: yesterday is the first.
+        """
+        own = reports.c.company == self._app.network.company
+        sent = reports.c.state == "sent"
+        with self._app.store.read() as connection:
+            failed, last = connection.execute(
+                select(
+                    func.min(reports.c.day).filter(~sent), func.max(reports.c.day).filter(sent)
+                ).where(own)
+            ).one()
+        first = day_of(self._app.clock.now(), self._zone) - timedelta(days=1)
+        if last is not None:
+            first = min(first, date.fromisoformat(last) + timedelta(days=1))
+        if failed is not None:
+            first = min(first, date.fromisoformat(failed))
+        return max(first, newest - timedelta(days=CATCH_UP_DAYS - 1))
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return self._app.config.company.timezone
 
     def _row(self, day: date):  # type: ignore[no-untyped-def]  # a SQLAlchemy row or None
         with self._app.store.read() as connection:
@@ -78,8 +110,13 @@ class Reporter:
                     day, state="sent", words=sent["words"], mail=sent["message_id"]
                 )
             else:
-                await self._remember(day, state="failed", words=output.decode()[-300:])
-                structlog.get_logger().error("report.not_sent", day=day.isoformat())
+                words = output.decode(errors="replace").strip()[-300:]
+                await self._remember(day, state="failed", words=words)
+                structlog.get_logger().error("report.not_sent", day=day.isoformat(), words=words)
+        except asyncio.CancelledError:
+            # The scheduler stops with the daemon, and would log this as a failure. The day
+            # stays `sending`, so it is due again after the next start.
+            structlog.get_logger().info("report.put_off", day=day.isoformat())
         finally:
             self._running = False
 
@@ -102,9 +139,11 @@ class Reporter:
             async with asyncio.timeout(CHILD_S):
                 out, err = await process.communicate()
         except TimeoutError:
-            process.kill()
-            await process.wait()
             return 1, b"the report took too long"
+        finally:
+            if process.returncode is None:  # too late, or the daemon stops: no orphan goes on
+                process.kill()
+                await process.wait()
         return process.returncode or 0, out if process.returncode == 0 else err
 
     async def _remember(self, day: date, *, state: str, words: str, mail: str = "") -> None:

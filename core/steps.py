@@ -12,13 +12,24 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, bindparam, insert
 
 from core.clock import stamp
 from core.store import schema
+from core.store.hot import Hot
 
 #: The eight stops, by number; names of steps begin with a noun of the glossary.
 STOPS = ("", "arrives", "kept", "understood", "decided", "told", "published", "closed", "proven")
+
+
+_SAVE = Hot(
+    insert(schema.steps).values(
+        {
+            name: bindparam(name)
+            for name in ("at", "stop", "name", "system", "order_id", "sku", "data")
+        }
+    )
+)
 
 
 @dataclass(slots=True)
@@ -53,8 +64,8 @@ class Steps:
 
     def save(self, connection: Connection) -> None:
         if self.rows:
-            connection.execute(
-                insert(schema.steps),
+            _SAVE.many(
+                connection,
                 [row | {"data": orjson.dumps(row["data"]).decode()} for row in self.rows],
             )
 

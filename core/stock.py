@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from core import holds, ledger
 from core.clock import stamp, unstamp
 from core.errors import Hold
 from core.model import StockReading
+from core.store.hot import Hot
 from core.store.schema import (
     claims,
     copies,
@@ -174,10 +175,13 @@ def reading_in_force(work: Work, sku: str, location: str) -> ledger.Reading | No
     return as_reading(row, max(began, passed) if passed else began)
 
 
+_READING = Hot(
+    select(stock).where(stock.c.sku == bindparam("sku"), stock.c.location == bindparam("location"))
+)
+
+
 def _row(work: Work, sku: str, location: str) -> Row[Any] | None:
-    return work.connection.execute(
-        select(stock).where(stock.c.sku == sku, stock.c.location == location)
-    ).one_or_none()
+    return _READING(work.connection, sku=sku, location=location).one_or_none()
 
 
 def _last_pass_began(work: Work, row: Row[Any]) -> datetime | None:
@@ -251,12 +255,19 @@ def _mark(seen_at: str | None, counter: int | None, as_of: str | None) -> ledger
     )
 
 
+_LIVE_CLAIMS = Hot(
+    select(claims)
+    .where(
+        claims.c.sku == bindparam("sku"),
+        claims.c.location == bindparam("location"),
+        claims.c.state.in_([literal_column(f"'{state}'") for state in LIVE]),
+    )
+    .order_by(claims.c.id)
+)
+
+
 def live_claims(work: Work, sku: str, location: str) -> Sequence[Row[Any]]:
-    return work.connection.execute(
-        select(claims)
-        .where(claims.c.sku == sku, claims.c.location == location, claims.c.state.in_(LIVE))
-        .order_by(claims.c.id)
-    ).all()
+    return _LIVE_CLAIMS(work.connection, sku=sku, location=location).all()
 
 
 def terms_of(work: Work, sku: str, location: str) -> ledger.Terms:

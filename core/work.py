@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from core import ledger
@@ -17,6 +17,7 @@ from core.clock import stamp
 from core.network import Network
 from core.seal import Seal
 from core.steps import Steps
+from core.store.hot import Hot
 from core.store.schema import counters, feed, lines
 
 
@@ -80,19 +81,20 @@ class Work:
         if not self.changed:
             return
         last = self.connection.execute(select(func.coalesce(func.max(feed.c.seq), 0))).scalar_one()
-        rows = [
-            {"sku": sku, "seq": last + index, "why": why, "changed_at": stamp(self.now)}
-            for index, (sku, why) in enumerate(self.changed.items(), start=1)
-        ]
-        statement = insert(feed)
-        self.connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["sku"],
-                set_={
-                    "seq": statement.excluded.seq,
-                    "why": statement.excluded.why,
-                    "changed_at": statement.excluded.changed_at,
-                },
-            ),
-            rows,
+        at = stamp(self.now)
+        _CHANGED.many(
+            self.connection,
+            [
+                {"sku": sku, "seq": last + index, "why": why, "changed_at": at}
+                for index, (sku, why) in enumerate(self.changed.items(), start=1)
+            ],
         )
+
+
+_NEW = insert(feed).values({name: bindparam(name) for name in ("sku", "seq", "why", "changed_at")})
+_CHANGED = Hot(
+    _NEW.on_conflict_do_update(
+        index_elements=["sku"],
+        set_={name: _NEW.excluded[name] for name in ("seq", "why", "changed_at")},
+    )
+)

@@ -347,6 +347,14 @@ Index(
     outbox.c.id,
     sqlite_where=outbox.c.state != "done",
 )
+Index(
+    "outbox_due",
+    outbox.c.system,
+    outbox.c.urgency,
+    outbox.c.due_at,
+    outbox.c.id,
+    sqlite_where=outbox.c.state.in_(["queued", "waiting", "in_doubt"]),
+)
 Index("outbox_of_order", outbox.c.order_id)
 
 #: Committed before the first byte leaves. A row without `ended_at` is a lost answer.

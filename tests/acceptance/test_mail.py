@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import email.policy
+import io
 import shutil
 import socket
 import struct
@@ -14,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.parser import BytesParser
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -32,6 +35,9 @@ def a_day(**changes: object) -> Reconciliation:
     made = datetime(2026, 11, 25, 6, 30, tzinfo=UTC)
     found = Reconciliation(
         company="Acme Outdoor",
+        zone=ZoneInfo("America/New_York"),
+        currency="USD",
+        captured_before=498,
         day=date(2026, 11, 24),
         made_at=made,
         as_of=[
@@ -49,15 +55,22 @@ def a_day(**changes: object) -> Reconciliation:
         money=[
             {"channel": "webshop", "currency": "USD", "ledger": "books", "captured": 2_114_380,
              "channel_tax": 0, "channel_tax_shipped": 0, "sales_orders": 2_101_900,
-             "shipped": 1_990_100, "invoiced": 1_990_100, "cost": 902_000},
+             "shipped": 1_990_100, "invoiced": 1_990_100, "cost": 902_000,
+             "tie_out": "in_flight"},
+            {"channel": "marketplace", "currency": "USD", "ledger": "books",
+             "captured": 845_112, "channel_tax": 61_004, "channel_tax_shipped": 57_190,
+             "sales_orders": 784_108, "shipped": 792_300, "invoiced": 735_110,
+             "cost": 331_000, "tie_out": "ties"},
         ],
         differences=[
-            Difference(what="sales_order in books", key="webshop:#1042", kind="in_flight",
-                       detail="book_order is waiting since 06:12", minor=12_480, currency="USD"),
             Difference(what="stock shown on webshop", key="=HYPERLINK(\"x\")", kind="unexplained",
-                       detail="it acknowledged 4 and shows 6", units=2),
+                       detail="it acknowledged 4 and shows 6", units=2,
+                       since="2026-11-25T03:10:00.000000Z"),
             Difference(what="stock shown on marketplace", key="LAMP", kind="explained",
                        detail="quantity is required", units=-3),
+            Difference(what="sales order in books", key="webshop:#1042", kind="in_flight",
+                       detail="book order is waiting: books does not answer", minor=12_480,
+                       currency="USD", since="2026-11-25T06:12:00.000000Z"),
         ],
         stock_checked=3660,
         needs_you=[
@@ -66,7 +79,22 @@ def a_day(**changes: object) -> Reconciliation:
              "next_step": "Add the word to mappings/shopify/order.yaml, line 58.",
              "since": "2026-11-25T01:10:00.000000Z"},
         ],
-        oversold=[{"sku": "LAMP", "location": "east", "units": 1}],
+        oversold=[
+            {"sku": "LAMP", "location": "east", "units": 1,
+             "orders": ["marketplace:114-3941689-8772232"]}
+        ],
+        leave_soon=[
+            {"order": "webshop:#1029", "ship_by": "2026-11-25T01:00:00.000000Z",
+             "state": "released", "overdue": True},
+            {"order": "marketplace:114-3941689-8772232",
+             "ship_by": "2026-11-25T20:00:00.000000Z", "state": "held", "overdue": False},
+        ],
+        release_s={"half": 0.4, "p95": 6.1, "longest": 1260.0},
+        waits=[
+            {"id": 3, "system": "webshop", "cause": "payment:pending:webshop", "members": 9,
+             "reason": "the channel says the payment is pending", "next_step": "Nothing to do.",
+             "since": "2026-11-24T10:10:00.000000Z"},
+        ],
         arrivals={"webshop": {"received": 901, "applied": 880, "held": 6, "ignored": 15,
                               "pending": 0, "duplicates": 44}},
         commands=[{"system": "books", "kind": "book_order", "asked": 540, "attempts": 551,
@@ -132,7 +160,8 @@ def test_a_real_server_receives_text_html_and_csv(serve) -> None:  # type: ignor
     assert words.startswith("accepted by 127.0.0.1")
     got = BytesParser(policy=email.policy.default).parsebytes(box.mails[0])
     assert got["Subject"] == (
-        "[Truecount] Acme Outdoor 2026-11-24 | ATTENTION 2 | unexplained: 0, 2 units | oversold 1"
+        "[Truecount] Acme Outdoor 2026-11-24 | ATTENTION 5 | "
+        "unexplained: 0.00 USD, 2 units | oversold 1"
     )
     kinds = [part.get_content_type() for part in got.walk() if not part.is_multipart()]
     assert kinds == ["text/plain", "text/html", "text/csv"]
@@ -186,6 +215,44 @@ def _hang_up_after_data(server: socket.socket) -> None:
             line.sendall(b"250 ok\r\n")
 
 
+def test_what_a_server_says_after_it_took_the_mail_unsends_nothing(serve) -> None:  # type: ignore[no-untyped-def]
+    """A 421 to our QUIT was a failed mail once, and the next try a second copy."""
+
+    class Rude(Box):
+        async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+            return "421 too many clients"
+
+    box = Rude()
+    assert mailer.send(the_mail(), serve(box)) == "accepted by 127.0.0.1"
+    assert len(box.mails) == 1
+
+
+def test_one_refused_recipient_of_two_is_said(serve) -> None:  # type: ignore[no-untyped-def]
+    class Picky(Box):
+        async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope,
+                              address: str, options: list[str]) -> str:  # fmt: skip
+            if address.startswith("gone@"):
+                return "550 5.1.1 <gone@acme.example> is unknown"
+            envelope.rcpt_tos.append(address)
+            return "250 ok"
+
+    mail = report.message(
+        a_day(), sender="t@acme.example", recipients=("owner@acme.example", "gone@acme.example")
+    )
+    box = Picky()
+    words = mailer.send(mail, serve(box))
+    assert words == "accepted by 127.0.0.1; refused: 550 5.1.1 <***> is unknown"
+    assert len(box.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("451 4.3.0 disk full", Retry), ("554 5.7.1 looks like spam", Rejected)]
+)
+def test_a_mail_refused_after_data_surely_did_not_go(serve, code: str, kind: type) -> None:  # type: ignore[no-untyped-def,type-arg]
+    with pytest.raises(kind, match=code):
+        mailer.send(the_mail(), serve(Box(at_data=code)))
+
+
 def test_t20_t18_a_company_with_a_nasty_name_harms_nobody() -> None:
     found = a_day(company=BAD_NAME)
     mail = the_mail(found)
@@ -194,14 +261,100 @@ def test_t20_t18_a_company_with_a_nasty_name_harms_nobody() -> None:
     assert "<img" not in report.as_html(found)
 
 
+NASTY = '"><script>alert(1)</script><img src=http://x.example/p.png onerror=alert(2)>'
+
+
+def test_t18_t22_words_of_others_are_text_wherever_they_stand() -> None:
+    """A SKU, an error of a vendor, an order number: all of them may be a try."""
+    day = a_day()
+    found = a_day(
+        differences=[replace(d, key=NASTY, detail=NASTY, what=NASTY) for d in day.differences],
+        not_checked=[NASTY],
+        needs_you=[row | {"reason": NASTY, "next_step": NASTY} for row in day.needs_you],
+        waits=[row | {"reason": NASTY} for row in day.waits],
+        oversold=[row | {"sku": NASTY, "orders": [NASTY]} for row in day.oversold],
+        leave_soon=[row | {"order": NASTY, "state": NASTY} for row in day.leave_soon],
+        as_of=[row | {"system": NASTY} for row in day.as_of],
+        orders=[row | {"channel": NASTY} for row in day.orders],
+        arrivals={NASTY: next(iter(day.arrivals.values()))},
+    )
+    page = report.as_html(found)
+    for tag in ("<script", "<img", "<a ", "<link", "<iframe", "<svg", "url("):
+        assert tag not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_word_of_a_vendor_cannot_begin_a_line_of_the_text() -> None:
+    found = a_day(not_checked=["order of webshop\r\n\nDO TODAY\n\n  Nothing needs you.\x07"])
+    lines = report.as_text(found).splitlines()
+    assert lines.count("DO TODAY") == 1
+    assert "  Nothing needs you." not in lines
+    assert "\x07" not in report.as_text(found)
+
+
+STARTERS = ["=1+1", "+1", "-2+3", "@SUM(A1)", "\tx", "\r=1", "\n=1", "\0=1", "\uff1d1", "\uff0b1"]
+
+
+@pytest.mark.parametrize("start", STARTERS)
+def test_t21_no_text_of_the_csv_is_a_formula(start: str) -> None:
+    day = a_day()
+    evil = replace(day.differences[0], key=start, what=start, detail=start)
+    [row] = csv.DictReader(io.StringIO(report.as_csv(a_day(differences=[evil])), newline=""))
+    assert row["key"][0] == row["what"][0] == row["detail"][0] == "'"
+    assert "\0" not in row["key"]
+
+
 def test_t21_no_cell_of_the_csv_is_a_formula() -> None:
     assert "'=HYPERLINK" in report.as_csv(a_day())
     assert ",-3," in report.as_csv(a_day())  # a real negative number stays a number
 
 
+def test_every_difference_keeps_its_id_from_day_to_day() -> None:
+    one = a_day().differences[0]
+    assert one.id == replace(one, kind="in_flight", detail="other words", units=7).id
+    assert one.id in report.as_csv(a_day())
+    assert len({d.id for d in a_day().differences}) == 3
+
+
 def test_the_same_reconciliation_makes_the_same_bytes() -> None:
     assert report.as_html(a_day()) == report.as_html(a_day())
     assert report.as_text(a_day()) == report.as_text(a_day())
+    assert the_mail().as_bytes() == the_mail().as_bytes()  # the boundaries too
+
+
+def test_the_text_fits_eighty_columns() -> None:
+    lines = report.as_text(a_day()).splitlines()
+    assert max(len(line) for line in lines) <= 80
+    [sold] = [line for line in lines if line.lstrip().startswith("webshop USD")]
+    assert sold.split()[2:] == ["21,143.80", "0.00", "21,019.00", "19,901.00", "19,901.00",
+                                "9,020.00", "in"]  # fmt: skip
+
+
+def test_a_table_too_wide_for_eighty_columns_goes_downwards() -> None:
+    day = a_day()
+    large = [
+        row | dict.fromkeys(("captured", "sales_orders", "shipped"), 98765432100)
+        for row in day.money
+    ]
+    text = report.as_text(a_day(money=large))
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "    sold            987,654,321.00\n" in text
+
+
+def test_a_quiet_day_is_evidence_too() -> None:
+    found = a_day(
+        not_checked=[], differences=[], needs_you=[], oversold=[], leave_soon=[], waits=[]
+    )
+    assert (found.verdict, found.attention) == ("BALANCED", 0)
+    text = report.as_text(found)
+    assert "BALANCED: every copy agrees with its owner." in text
+    assert "Nothing needs you." in text
+    assert "| BALANCED | unexplained: 0.00 USD, 0 units | oversold 0" in report.subject(found)
+
+
+def test_what_only_waits_for_the_channel_is_no_alarm() -> None:
+    found = a_day(not_checked=[], differences=[], needs_you=[], oversold=[], leave_soon=[])
+    assert (found.verdict, found.attention) == ("IN FLIGHT", 0)
 
 
 def test_t22_the_html_fetches_nothing() -> None:

@@ -1,0 +1,83 @@
+"""The fake systems, with one more bad habit: error texts that repeat what they were sent.
+
+    python -m tests.acceptance.echoing hosts.json 9000
+
+POST /_echo {"POST /depot/orders": {"status": 422, "times": 1}}: so many calls that
+begin so are refused, and the error quotes the whole body, as real systems do
+("customer Jane Doe already exists").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from core.fakehost import FakeHost
+from core.fakeports import Port
+
+
+class Echoing:
+    def __init__(self, host: FakeHost) -> None:
+        self._host = host
+        self._plan: dict[str, dict[str, int]] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if scope["path"] == "/_echo":
+            self._plan = orjson.loads(body)
+            await _answer(send, 200, {})
+            return
+        what = f"{scope['method']} {scope['path']}"
+        for begins, wrong in self._plan.items():
+            if what.startswith(begins) and wrong["times"] > 0:
+                wrong["times"] -= 1
+                said = _sentences(orjson.loads(body or b"{}"))
+                await _answer(send, wrong["status"], {"error": {"message": said}})
+                return
+
+        async def again() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._host.app(scope, again, send)
+
+
+def _sentences(value: Any) -> str:
+    """Every value of a body, as a clumsy programmer's error would print it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_sentences(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_sentences, value))
+    return str(value)
+
+
+async def _answer(send: Any, status: int, value: Any) -> None:
+    head = {"type": "http.response.start", "status": status}
+    await send(head | {"headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": orjson.dumps(value)})
+
+
+async def _serve(hosts: Path, port: int) -> None:
+    host = FakeHost(json.loads(hosts.read_text())["systems"])
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    socket = Port(Echoing(host), port)
+    await socket.listen(True)
+    await stop.wait()
+    await socket.listen(False)
+    await host.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
