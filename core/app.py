@@ -154,6 +154,7 @@ def _wire_flows(app: App, names: Mapping[str, str], chance: random.Random) -> No
         chance,
         network=network,
         connectors=app.connectors,
+        linger_s=app.config.publish.linger_s,
     )
 
 

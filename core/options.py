@@ -197,7 +197,7 @@ _STOCK: Table = {
         "duration",
         "A changed number waits so long for the next change, so that calls are few. Cuts to\n"
         "zero do not wait.",
-        default="1s",
+        default="50ms",
     ),
     "publish.settle": Option(
         "duration",

@@ -52,6 +52,7 @@ class Batch:
     offers: list[Offer]
     again: set[str]  # SKUs that were due for a reason of their own
     seq: int
+    fresh: bool  # something changed, as against only told again
 
 
 class Pools:
@@ -95,6 +96,7 @@ class Publisher:
         *,
         network: Callable[[], Network],
         connectors: Mapping[str, Any],
+        linger_s: float = 0.0,
     ) -> None:
         self._store = store
         self._seal = seal
@@ -102,6 +104,8 @@ class Publisher:
         self._rng = rng
         self._network = network
         self._connectors = connectors
+        self._linger = timedelta(seconds=linger_s)
+        self._linger_until: dict[str, datetime] = {}
         self._pools = Pools()
         self._failures: dict[str, int] = {}
         self._resume_at: dict[str, datetime] = {}
@@ -126,7 +130,7 @@ class Publisher:
     def next_due(self, system: str) -> datetime | None:
         """When this channel wants to be told something; now, if the feed moved."""
         now = self._clock.now()
-        blocked = self._resume_at.get(system, now)
+        blocked = max(self._resume_at.get(system, now), self._linger_until.get(system, now))
         with self._store.read() as connection:
             again = connection.execute(
                 select(func.min(republish.c.due_at)).where(republish.c.system == system)
@@ -143,7 +147,7 @@ class Publisher:
         if resume_at is not None and self._clock.now() < resume_at:
             return 0
         batch = self._gather(system)
-        if batch is None:
+        if batch is None or self._waits_for_more(system, batch):
             return 0
         if not batch.offers:
             await self._settle(system, batch, None, [])
@@ -159,6 +163,19 @@ class Publisher:
         self._failures.pop(system, None)
         await self._settle(system, batch, told_id, results)
         return len(batch.skus)
+
+    def _waits_for_more(self, system: str, batch: Batch) -> bool:
+        """A young change waits a moment for the next, so that calls are few. A zero never does.
+
+        It waits from the first change, not from the last: a SKU that never rests
+        would otherwise never be told.
+        """
+        now = self._clock.now()
+        until = self._linger_until.setdefault(system, now + self._linger)
+        if batch.fresh and now < until and all(offer.quantity for offer in batch.offers):
+            return True
+        del self._linger_until[system]
+        return False
 
     # -------------------------------------------------------------- what to tell
 
@@ -185,6 +202,7 @@ class Publisher:
             offers=sorted(offers, key=_lower_first),
             again=due & set(taken),
             seq=max(covered, default=seq),
+            fresh=bool(fresh),
         )
 
     async def _intend(self, system: str, batch: Batch) -> int:

@@ -66,6 +66,7 @@ state: state/truecount.db
 seal_key: ${{SEAL}}
 mappings: "{mappings}"
 listen: {{public_url: "http://127.0.0.1:8080"}}
+publish: {{linger: {linger}}}
 systems:
 {channels}
   depot:
@@ -428,6 +429,7 @@ async def house(
     basis: str = "on_hand",
     source: str = "",
     safety: int = 0,
+    linger: str = "0s",
     boutique: bool = False,
     mappings: bool = False,
     pushes: bool = True,
@@ -453,6 +455,7 @@ async def house(
             source=f"    stock_source: {source}" if source else "",
             serves=", ".join(channels),
             safety=safety,
+            linger=linger,
         )
     )
     clock = ManualClock(START)

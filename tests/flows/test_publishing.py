@@ -163,3 +163,24 @@ async def test_safety_stock_is_never_offered_and_a_parcel_does_not_consume_it(
         await h.depot.ship(h.waiting())
         await h.settle()
         assert h.sellable("TEA") == 0
+
+
+async def test_young_changes_wait_for_each_other_and_a_zero_waits_for_nobody(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, linger="10s") as h:
+        await h.sells(TEA=9)
+        await h.settle()
+        before = len(h.shop.stock_writes())
+        await h.market.place_order("TEA")
+        await h.now()
+        h.clock.advance(4)
+        await h.market.place_order("TEA")
+        await h.now()
+        assert h.shop.shown("TEA") == 9  # not told yet
+        await h.settle(8)
+        assert h.shop.shown("TEA") == 7
+        assert len(h.shop.stock_writes()) == before + 1  # one call for both
+        await h.market.place_order("TEA", quantity=7)
+        await h.now()
+        assert h.shop.shown("TEA") == 0  # without waiting
