@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from core import holds, intake, orders, outbox, sweep
+from core import holds, intake, orders, outbox, stock, sweep
 from core.app import App
 from core.errors import MappingError, TruecountError
 from core.store import schema as s
 from core.work import Work
 
-VERBS = ("retry", "replay", "reload", "sweep")
+VERBS = ("retry", "replay", "reload", "sweep", "accept")
 
 
 class Unknown(TruecountError):
@@ -31,8 +31,12 @@ async def operate(app: App, verb: str, words: dict[str, Any]) -> dict[str, Any]:
         return await _replay(app, words.get("hold"), words.get("inbox"))
     if verb == "reload":
         return await _reload(app)
+    if verb == "accept":
+        return await _accept(app, words.get("hold"))
     if verb == "sweep":
-        return await _sweep(app, str(words.get("system", "")), words.get("resource"))
+        return await _sweep(
+            app, str(words.get("system", "")), words.get("resource"), full=bool(words.get("full"))
+        )
     raise LookupError(verb)
 
 
@@ -96,6 +100,54 @@ def _reconsider_held(work: Work, connection: Connection) -> None:
         orders.reconsider(work, order_id)
 
 
+async def _accept(app: App, hold: object) -> dict[str, Any]:
+    """A person has seen to it: an exception that nothing else can close."""
+
+    def unit(connection: Connection) -> int:
+        found = connection.execute(
+            select(s.holds).where(s.holds.c.id == hold, s.holds.c.closed_at.is_(None))
+        ).one_or_none()
+        if found is None:
+            raise Unknown(f"no open exception has the number {hold}; see `truecount holds`")
+        work = _work(app, connection)
+        if found.cause.startswith("counter_reset:"):
+            stock.forget_counters(work, found.system)
+            count = intake.replay(work, _waiting(connection, found.id))
+        elif found.cause.startswith(orders.LATE):
+            count = _close_all(work, connection, found.id)
+        else:
+            raise Unknown(f"it closes by itself when its cause is gone: {found.next_step}")
+        work.steps.add(4, "operator.accepted", system=found.system, cause=found.cause)
+        work.finish()
+        return count
+
+    return {"accepted": await app.store.write(unit)}
+
+
+def _waiting(connection: Connection, hold_id: int) -> list[int]:
+    refs = connection.execute(
+        select(s.hold_members.c.ref).where(
+            s.hold_members.c.hold_id == hold_id,
+            s.hold_members.c.member == "inbox",
+            s.hold_members.c.closed_at.is_(None),
+        )
+    ).scalars()
+    return sorted(int(ref) for ref in refs)
+
+
+def _close_all(work: Work, connection: Connection, hold_id: int) -> int:
+    rows = connection.execute(
+        select(s.hold_members).where(
+            s.hold_members.c.hold_id == hold_id, s.hold_members.c.closed_at.is_(None)
+        )
+    ).all()
+    for row in rows:
+        causes = holds.open_causes(work, row.member, row.ref)
+        others = {cause for cause, number in causes.items() if number != hold_id}
+        holds.close_member(work, row.member, row.ref, keep=others)
+    return len(rows)
+
+
 async def _reload(app: App) -> dict[str, Any]:
     """Read the mappings again; on any error the old ones stay in force (H34)."""
     problems = app.book.reload()
@@ -123,15 +175,15 @@ async def _reload(app: App) -> dict[str, Any]:
     return {"replayed": await app.store.write(unit)}
 
 
-async def _sweep(app: App, system: str, resource: object) -> dict[str, Any]:
-    """Read one system (or one resource of it) now."""
+async def _sweep(app: App, system: str, resource: object, *, full: bool) -> dict[str, Any]:
+    """Read one system (or one resource of it) now; `full`: from the beginning."""
     if system not in app.config.systems:
         raise Unknown(f"no system is called {system!r}; there are {', '.join(app.config.systems)}")
     resources = [str(resource)] if resource else list(app.config.systems[system].manifest.reads)
 
     def unit(connection: Connection) -> None:
         for name in resources:
-            sweep.sweep_now(connection, system, name, app.clock.now())
+            sweep.sweep_now(connection, system, name, app.clock.now(), full=full)
         connection.execute(update(s.fetches).where(s.fetches.c.system == system).values(attempts=0))
 
     await app.store.write(unit)

@@ -384,7 +384,7 @@ def keep_short(work: Work, row: Row[Any]) -> None:
         row,
         f"late:short:{row.system}:{row.external_id}",
         "the warehouse was asked several times and could not find all units",
-        "Count the item in the warehouse, then `truecount release`; or cancel on the channel.",
+        "Count the item in the warehouse, or cancel on the channel; then `truecount accept ID`.",
     )
 
 

@@ -101,7 +101,24 @@ def _reset(system: str, reading: StockReading, old: ledger.Reading | None) -> Ho
     return Hold(
         f"the stock counter of {system} for {reading.sku} fell from {counter} to {reading.counter}",
         cause=f"counter_reset:{system}",
-        next_step="If the warehouse was reinstalled, run `truecount retry` on this exception.",
+        next_step="If the warehouse was reinstalled, say so: `truecount accept ID`.",
+    )
+
+
+def forget_counters(work: Work, system: str) -> None:
+    """The warehouse counts from the start again: what it said before orders nothing any more.
+
+    Units whose shipment carried an old counter fall back to evidence by request:
+    the first reading begun after we saw them leave (H13).
+    """
+    work.connection.execute(update(stock).where(stock.c.system == system).values(counter=None))
+    work.connection.execute(
+        update(claims)
+        .where(
+            claims.c.location.in_(work.network.locations_stocked_by(system)),
+            claims.c.state.in_(LIVE),
+        )
+        .values(accepted_counter=None, shipped_counter=None)
     )
 
 

@@ -310,10 +310,18 @@ def _with_overlap(since: str | None, resource: Resource) -> str | None:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at.utcoffset() == timedelta(0) else at.isoformat()
 
 
-def sweep_now(connection: Connection, system: str, resource: str, now: datetime) -> None:
-    """Make one resource due at once: a channel sold something we have not seen."""
+def sweep_now(
+    connection: Connection, system: str, resource: str, now: datetime, *, full: bool = False
+) -> None:
+    """Make one resource due at once: a channel sold something we have not seen.
+
+    `full` forgets the watermark, for an owner that began to count anew (H13).
+    """
+    values: dict[str, Any] = {"due_at": stamp(now)}
+    if full:
+        values |= {"since": None, "page": None}
     connection.execute(
         update(cursors)
         .where(cursors.c.system == system, cursors.c.resource == resource)
-        .values(due_at=stamp(now))
+        .values(**values)
     )

@@ -99,6 +99,14 @@ class Fake:
         self._move(sku, place, difference)
         return difference
 
+    def reinstall(self) -> int:
+        """Its program is set up anew: the shelves are as they were, the counter begins again."""
+        self._movement = 0
+        for shelf in self._shelves.values():
+            self._movement += 1
+            shelf.movement = self._movement
+        return self._movement
+
     async def ship(
         self,
         reference: str,

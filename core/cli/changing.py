@@ -1,4 +1,4 @@
-"""Verbs that change: retry, replay, reload, sweep. The running daemon does them."""
+"""Verbs that change: retry, replay, reload, accept, sweep. The running daemon does them."""
 
 from __future__ import annotations
 
@@ -36,16 +36,21 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     replay.add_argument("--hold", type=int, metavar="ID", help="only of this exception")
     replay.add_argument("--inbox", type=int, metavar="SEQ", help="only this record")
     verb("reload", "read the mapping files again; on any error the old ones stay")
+    accept = verb("accept", "close an exception only a person can close, after seeing to it")
+    accept.add_argument("hold", type=int, metavar="ID", help="as `truecount holds` prints it")
     sweep = verb("sweep", "read one system now")
     sweep.add_argument("system", metavar="SYSTEM")
     sweep.add_argument("resource", nargs="?", metavar="RESOURCE")
+    sweep.add_argument(
+        "--full", action="store_true", help="from the beginning, not since last time"
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
     config = configured(options.config)
     words = {
         name: getattr(options, name)
-        for name in ("ids", "new_key", "hold", "inbox", "system", "resource")
+        for name in ("ids", "new_key", "hold", "inbox", "system", "resource", "full")
         if getattr(options, name, None) not in (None, [], False)
     }
     done = _by_daemon(config, options.verb, words)

@@ -12,6 +12,8 @@ import pytest
 from house import house
 from test_main_job import watch
 
+from core.operate import operate
+
 
 async def test_s15a_cancelled_before_release_never_reaches_the_warehouse(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
@@ -374,3 +376,23 @@ async def test_h42_units_the_warehouse_was_asked_for_are_sold_to_nobody_after_an
         assert h.line("shop", order) == (4, 0, 0, 1, 3)
         assert h.sellable("TEA") == 4
         assert h.causes() == []
+
+
+async def test_h13_a_reinstalled_warehouse_is_asked_about_and_accepted(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=9)
+        for _ in range(3):
+            h.depot.receive("TEA", "EAST", 1)
+        await h.settle()
+        assert h.shop.shown("TEA") == 12
+        h.depot.count("TEA", "EAST", 7)
+        h.depot.reinstall()
+        await operate(h.app, "sweep", {"system": "depot", "full": True})
+        await h.settle()
+        [hold] = h.rows("SELECT id, cause FROM holds WHERE closed_at IS NULL")
+        assert hold["cause"] == "counter_reset:depot"
+        assert h.shop.shown("TEA") == 12  # nothing is believed before somebody says so
+        assert await operate(h.app, "accept", {"hold": hold["id"]}) == {"accepted": 1}
+        await h.settle()
+        assert h.shop.shown("TEA") == 7
+        assert h.rows("SELECT id FROM holds WHERE closed_at IS NULL") == []
