@@ -31,7 +31,7 @@ static: $(STAMP) lint types imports
 
 check: static ## format, lint, types, import directions, example, fast tests
 	env -i PATH="$$PATH" HOME="$$HOME" $(BIN)/python -m tests.example_environment $(BIN)/truecount check --config config.example.yaml
-	$(BIN)/python -m pytest -n 2 -m "not real" -q
+	$(BIN)/python -m pytest -n 2 -m "not real and not whole" -q
 
 lint:
 	$(BIN)/ruff format --check .
@@ -58,7 +58,7 @@ bench: $(STAMP) ## measure; prints one table with its floors (see docs/performan
 	$(BIN)/python -m bench.run
 
 soak: $(STAMP) ## the longer property runs
-	$(BIN)/python -m pytest -n 2 -m "not real" --hypothesis-profile=soak
+	$(BIN)/python -m pytest -n 2 -m "not real and not whole" --hypothesis-profile=soak
 
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \

@@ -28,8 +28,6 @@ __all__ = ["Difference", "Reconciliation", "compare"]
 STALE_PASSES = 3
 #: Orders that must leave within this time are named.
 SOON = timedelta(hours=24)
-#: Holds that end by themselves when the channel says so; nobody has to do anything.
-WAITS = ("payment:", "channel_holds", "test_order")
 _ENDED = (State.SHIPPED.value, State.CANCELLED.value)
 #: The kinds of differences, the worst first.
 KINDS = ("unexplained", "explained", "in_flight")
@@ -112,8 +110,8 @@ def compare(
         money=_money(connection, network, window, bookings),
         differences=sorted(found, key=lambda one: KINDS.index(one.kind)),
         stock_checked=stock_checked,
-        needs_you=[row for row in needs if not row["cause"].startswith(WAITS)],
-        waits=[row for row in needs if row["cause"].startswith(WAITS)],
+        needs_you=[row for row in needs if not row["cause"].startswith(views.WAITS)],
+        waits=[row for row in needs if row["cause"].startswith(views.WAITS)],
         oversold=[
             row | {"orders": _endangered(connection, row)}
             for row in views.oversold(connection, network, now)

@@ -24,6 +24,8 @@ from core.work import Work
 View = dict[str, Any]
 #: Rows a face shows at most; it says how many more there are.
 ROWS_MAX = 200
+#: Holds that end by themselves when the channel says so; nobody has to do anything.
+WAITS = ("payment:", "channel_holds", "test_order")
 
 
 # ------------------------------------------------------------------ status
@@ -32,10 +34,12 @@ ROWS_MAX = 200
 def status(connection: Connection, network: Network, now: datetime) -> View:
     """Is everything alive, and what needs a person: the 08:00 question."""
     day = now.date().isoformat()
+    open_ones = needs_you(connection)
     return {
         "at": stamp(now),
         "company": network.company,
-        "needs_you": needs_you(connection),
+        "needs_you": [row for row in open_ones if not row["cause"].startswith(WAITS)],
+        "waits": [row for row in open_ones if row["cause"].startswith(WAITS)],
         "orders": _counts(connection, s.orders.c.state),
         "inbox": _counts(connection, s.inbox.c.state),
         "outbox": _by_system(connection),

@@ -46,6 +46,9 @@ def _status(options: argparse.Namespace) -> int:
     _print_needs(found["needs_you"], own)
     for row in found["oversold"]:
         print(f"  oversold by {row['units']}: {row['sku']} at {row['location']}")
+        print(f"      in danger: {', '.join(row['orders'])}")
+    for row in found["waits"]:
+        print(f"Waiting by itself: {plural(row['members'], 'record')}, {row['reason']}")
     print("\nOrders    " + (_counts(found["orders"]) or "none yet"))
     print("Inbox     " + (_counts(found["inbox"]) or "empty"))
     if found["outbox"]:

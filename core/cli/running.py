@@ -157,7 +157,8 @@ async def _probe(app: App, name: str) -> dict[str, Any]:
     print(f"asking {name} …", file=sys.stderr)
     try:
         if inspect.iscoroutinefunction(getattr(connector, "probe", None)):
-            row["words"] = str(await connector.probe())
+            found = await connector.probe()
+            row |= {"words": str(found), "well": not getattr(found, "missing", ())}
         else:
             resource = next(iter(system.manifest.reads))
             page = await connector.read(resource, None, None)

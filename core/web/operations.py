@@ -62,6 +62,7 @@ _STYLE = (
     "body{font:15px system-ui,sans-serif;margin:2em;max-width:70em}"
     "table{border-collapse:collapse}th,td{text-align:left;vertical-align:top;"
     "padding:.25em .75em;border-bottom:1px solid #ddd}th{font-weight:600}"
+    "td table th{font-size:.85em;color:#667}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
@@ -365,10 +366,33 @@ def _page(status: Mapping[str, Any]) -> str:
 def _table(value: object, depth: int) -> str:
     if depth < STATUS_DEPTH_MAX and isinstance(value, Mapping):
         rows = "".join(
-            f"<tr><th>{escape(str(name))}</th><td>{_table(one, depth + 1)}</td></tr>"
+            f"<tr>{_heading(name)}<td>{_table(one, depth + 1)}</td></tr>"
             for name, one in value.items()
         )
         return f"<table>{rows}</table>"
     if depth < STATUS_DEPTH_MAX and isinstance(value, list | tuple):
+        if value and all(isinstance(one, Mapping) for one in value):
+            return _rows(value, depth + 1)
         return "<br>".join(_table(one, depth + 1) for one in value) or "none"
-    return escape(str(value))
+    return escape(_word(value))
+
+
+def _rows(value: Sequence[Mapping[str, Any]], depth: int) -> str:
+    """Things of one kind, one line each, their names above."""
+    names = list(dict.fromkeys(name for one in value for name in one))
+    head = "".join(_heading(name) for name in names)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{_table(one.get(name), depth)}</td>' for name in names)}</tr>"
+        for one in value
+    )
+    return f"<table><tr>{head}</tr>{rows}</table>"
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "–"  # noqa: RUF001 - a dash for nothing
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def _heading(name: object) -> str:
+    return f"<th>{escape(str(name).replace('_', ' '))}</th>"

@@ -20,6 +20,8 @@ from tests.acceptance.stage import SECRETS, Stage, until
 from tests.example_environment import environment
 from tests.flows.house import ROOT
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
