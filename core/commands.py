@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from core import holds
@@ -16,6 +16,7 @@ from core.clock import stamp
 from core.codec import to_json
 from core.errors import InvariantBroken
 from core.model import COMMANDS, Ask
+from core.store.hot import Hot
 from core.store.schema import inbox, outbox
 from core.work import Work
 
@@ -47,22 +48,18 @@ def ask(
     accepts = work.network.accepts.get((system, kind))
     if accepts is None:
         raise InvariantBroken(f"{system} does not accept {kind}")
-    row = work.connection.execute(
-        insert(outbox)
-        .values(
-            system=system,
-            kind=kind,
-            lane=f"order:{order_id}",
-            key=record.reference,
-            order_id=order_id,
-            record=work.seal.seal(to_json(record), aad(record.reference)),
-            safe_by=accepts.safe_by,
-            urgency=URGENT if accepts.urgent else NORMAL,
-            queued_at=stamp(work.now),
-            due_at=stamp(due_at or work.now),
-        )
-        .on_conflict_do_nothing(index_elements=["system", "key"])
-        .returning(outbox.c.id)
+    row = _ASK(
+        work.connection,
+        system=system,
+        kind=kind,
+        lane=f"order:{order_id}",
+        key=record.reference,
+        order_id=order_id,
+        record=work.seal.seal(to_json(record), aad(record.reference)),
+        safe_by=accepts.safe_by,
+        urgency=URGENT if accepts.urgent else NORMAL,
+        queued_at=stamp(work.now),
+        due_at=stamp(due_at or work.now),
     ).one_or_none()
     if row is None:
         return False
@@ -70,6 +67,15 @@ def ask(
     _answer_came_first(work, system, record.reference)
     work.steps.add(5, "command.queued", system=system, order_id=order_id, kind=kind, id=row.id)
     return True
+
+
+_COLUMNS = "system kind lane key order_id record safe_by urgency queued_at due_at".split()
+_ASK = Hot(
+    insert(outbox)
+    .values({name: bindparam(name) for name in _COLUMNS})
+    .on_conflict_do_nothing(index_elements=["system", "key"])
+    .returning(outbox.c.id)
+)
 
 
 def unknown_cause(system: str, reference: str) -> str:
@@ -89,8 +95,11 @@ def _answer_came_first(work: Work, system: str, key: str) -> None:
 
 def asked_before(work: Work, order_id: int, kind: str) -> int:
     """How often this kind was asked for this order; the next revision is one more."""
-    return work.connection.execute(
-        select(func.count())
-        .select_from(outbox)
-        .where(outbox.c.order_id == order_id, outbox.c.kind == kind)
-    ).scalar_one()
+    return int(_ASKED(work.connection, order_id=order_id, kind=kind).scalar_one())
+
+
+_ASKED = Hot(
+    select(func.count())
+    .select_from(outbox)
+    .where(outbox.c.order_id == bindparam("order_id"), outbox.c.kind == bindparam("kind"))
+)

@@ -125,9 +125,13 @@ def members_of(work: Work, cause: str, member: str) -> list[str]:
 
 
 def _open_id(work: Work, cause: str) -> int | None:
-    return work.connection.execute(
-        select(holds.c.id).where(holds.c.cause == cause, holds.c.closed_at.is_(None))
-    ).scalar_one_or_none()
+    found: int | None = _OPEN_ID(work.connection, cause=cause).scalar_one_or_none()
+    return found
+
+
+_OPEN_ID = Hot(
+    select(holds.c.id).where(holds.c.cause == bindparam("cause"), holds.c.closed_at.is_(None))
+)
 
 
 def _close_if_empty(work: Work, hold_id: int) -> None:

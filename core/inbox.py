@@ -116,8 +116,11 @@ def settle(
     reason: str = "",
 ) -> None:
     """applied, ignored or held: `received = applied + held + ignored + pending` (G14)."""
-    connection.execute(
-        update(inbox)
-        .where(inbox.c.seq == seq)
-        .values(state=state, mapping=mapping, reason=reason, done_at=stamp(at))
-    )
+    _SETTLE(connection, row=seq, state=state, mapping=mapping, reason=reason, done_at=stamp(at))
+
+
+_SETTLE = Hot(
+    update(inbox)
+    .where(inbox.c.seq == bindparam("row"))
+    .values({name: bindparam(name) for name in ("state", "mapping", "reason", "done_at")})
+)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, literal_column, select, update
 
 from core import commands, holds, ledger, lifecycle, routing, stock
 from core.clock import stamp, unstamp
@@ -34,6 +34,7 @@ from core.model import (
     RequestState,
 )
 from core.money import Money
+from core.store.hot import Hot
 from core.store.schema import claims, items, lines, orders, shipments
 from core.work import Work
 
@@ -81,13 +82,19 @@ def _show_cancel_request(work: Work, system: str, order: Order) -> None:
 
 
 def find(work: Work, system: str, external_id: str) -> Row[Any] | None:
-    return work.connection.execute(
-        select(orders).where(orders.c.system == system, orders.c.external_id == external_id)
-    ).one_or_none()
+    return _FIND(work.connection, system=system, external_id=external_id).one_or_none()
 
 
 def by_id(work: Work, order_id: int) -> Row[Any]:
-    return work.connection.execute(select(orders).where(orders.c.id == order_id)).one()
+    return _BY_ID(work.connection, order_id=order_id).one()
+
+
+_BY_ID = Hot(select(orders).where(orders.c.id == bindparam("order_id")))
+_FIND = Hot(
+    select(orders).where(
+        orders.c.system == bindparam("system"), orders.c.external_id == bindparam("external_id")
+    )
+)
 
 
 def read(work: Work, row: Row[Any]) -> Order:
@@ -153,24 +160,30 @@ def _capture(work: Work, system: str, order: Order) -> str:
 
 def _insert_line(work: Work, order_id: int, line: OrderLine) -> None:
     units = line.quantity if line.shippable else 0  # a gift card never reaches a warehouse
-    work.connection.execute(
-        insert(lines).values(
-            order_id=order_id,
-            key=line.key,
-            sku=line.sku,
-            ordered=units,
-            short=units,
-            shippable=int(line.shippable),
-        )
+    _NEW_LINE(
+        work.connection,
+        order_id=order_id,
+        key=line.key,
+        sku=line.sku,
+        ordered=units,
+        short=units,
+        shippable=int(line.shippable),
     )
+
+
+_NEW_LINE = Hot(
+    insert(lines).values(
+        {
+            name: bindparam(name)
+            for name in ("order_id", "key", "sku", "ordered", "short", "shippable")
+        }
+    )
+)
+_LINES_OF = Hot(select(lines).where(lines.c.order_id == bindparam("order_id")).order_by(lines.c.id))
 
 
 def lines_of(work: Work, order_id: int) -> list[Row[Any]]:
-    return list(
-        work.connection.execute(
-            select(lines).where(lines.c.order_id == order_id).order_by(lines.c.id)
-        )
-    )
+    return list(_LINES_OF(work.connection, order_id=order_id))
 
 
 def _allocate(work: Work, order_id: int) -> None:
@@ -201,11 +214,6 @@ def _allocate(work: Work, order_id: int) -> None:
             sku=skus[line_id],
             location=plan.location,
             units=units,
-        )
-        work.connection.execute(
-            update(lines)
-            .where(lines.c.id == line_id)
-            .values(claimed=lines.c.claimed + units, short=lines.c.short - units)
         )
 
 
@@ -496,12 +504,15 @@ def _release(work: Work, row: Row[Any], order: Order, own: list[Row[Any]]) -> No
 
 
 def _open_units(work: Work, order_id: int) -> dict[int, int]:
-    rows = work.connection.execute(
-        select(claims.c.line_id, func.sum(claims.c.units).label("units"))
-        .where(claims.c.order_id == order_id, claims.c.state == "open")
-        .group_by(claims.c.line_id)
-    )
+    rows = _OPEN_UNITS(work.connection, order_id=order_id)
     return {row.line_id: int(row.units) for row in rows}
+
+
+_OPEN_UNITS = Hot(
+    select(claims.c.line_id, func.sum(claims.c.units).label("units"))
+    .where(claims.c.order_id == bindparam("order_id"), claims.c.state == literal_column("'open'"))
+    .group_by(claims.c.line_id)
+)
 
 
 def _no_location(work: Work, row: Row[Any]) -> None:

@@ -383,26 +383,37 @@ def claim_shorts(work: Work, sku: str, location: str) -> None:
         open_claim(
             work, order_id=order_id, line_id=line_id, sku=sku, location=location, units=units
         )
-        work.connection.execute(
-            update(lines)
-            .where(lines.c.id == line_id)
-            .values(claimed=lines.c.claimed + units, short=lines.c.short - units)
-        )
         work.touched_orders.add(order_id)
+
+
+_OPEN_CLAIM = Hot(
+    insert(claims).values(
+        {
+            name: bindparam(name)
+            for name in ("order_id", "line_id", "sku", "location", "units", "opened_at")
+        }
+    )
+)
+_LINE_CLAIMED = Hot(
+    update(lines)
+    .where(lines.c.id == bindparam("line"))
+    .values(claimed=lines.c.claimed + bindparam("part"), short=lines.c.short - bindparam("part"))
+)
 
 
 def open_claim(
     work: Work, *, order_id: int, line_id: int, sku: str, location: str, units: int
 ) -> None:
-    work.connection.execute(
-        insert(claims).values(
-            order_id=order_id,
-            line_id=line_id,
-            sku=sku,
-            location=location,
-            units=units,
-            opened_at=stamp(work.now),
-        )
+    """Set units aside for a line that is short of them."""
+    _OPEN_CLAIM(
+        work.connection,
+        order_id=order_id,
+        line_id=line_id,
+        sku=sku,
+        location=location,
+        units=units,
+        opened_at=stamp(work.now),
     )
+    _LINE_CLAIMED(work.connection, line=line_id, part=units)
     work.sku_changed(sku, "claim")
     work.steps.add(4, "order.claimed", order_id=order_id, sku=sku, location=location, units=units)
