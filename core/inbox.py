@@ -124,3 +124,15 @@ _SETTLE = Hot(
     .where(inbox.c.seq == bindparam("row"))
     .values({name: bindparam(name) for name in ("state", "mapping", "reason", "done_at")})
 )
+
+
+def meant(connection: Connection, seq: int, resource: str, external_id: str) -> None:
+    """A push was a hint at this object; `trace` shows it among the arrivals of its order."""
+    _MEANT(connection, row=seq, resource=resource, external_id=external_id)
+
+
+_MEANT = Hot(
+    update(inbox)
+    .where(inbox.c.seq == bindparam("row"))
+    .values({name: bindparam(name) for name in ("resource", "external_id")})
+)

@@ -185,6 +185,7 @@ class Intake:
         words = [self._take(work, one, record) for record in one.records]
         for hint in one.hints:
             _wish(work, one.row.system, hint)
+            inbox.meant(work.connection, one.row.seq, hint.resource, hint.external_id)
             outcome.hints += 1
         orders.go_on(work)
         ignored = not one.hints and all(word in ("ignored", "same", "stale") for word in words)

@@ -169,7 +169,14 @@ class Sweep:
         work.finish()
 
     def _keep(
-        self, connection: Connection, resource: Resource, item: Item, began: datetime, now: datetime
+        self,
+        connection: Connection,
+        resource: Resource,
+        item: Item,
+        began: datetime,
+        now: datetime,
+        *,
+        via: str = "sweep",
     ) -> bool:
         body = dump_json(item.body)
         if not item.revision and self._is_seen(connection, resource, item, body, began):
@@ -177,7 +184,7 @@ class Sweep:
         identity = inbox.identity_of(item.external_id, item.revision or stamp(began), body)
         arrival = inbox.Arrival(
             system=resource.system,
-            via="sweep",
+            via=via,
             topic=resource.name,
             identity=identity,
             body=body,
@@ -278,7 +285,7 @@ class Sweep:
             if item is None:
                 return 0
             resource = self._resources[(row.system, row.resource)]
-            return int(self._keep(connection, resource, item, began, now))
+            return int(self._keep(connection, resource, item, began, now, via="fetch"))
 
         return await self._store.write(unit)
 

@@ -381,25 +381,25 @@ def _walk(connection: Connection, order: Row[Any]) -> list[View]:
 
 
 def _arrivals(connection: Connection, order: Row[Any]) -> list[View]:
+    """How the order came to us: pushed (stop 1), and everything kept of it (stop 2)."""
     rows = connection.execute(
         select(s.inbox)
         .where(s.inbox.c.system == order.system, s.inbox.c.external_id == order.external_id)
         .order_by(s.inbox.c.seq)
     )
-    return [
-        {
-            "at": row.received_at,
-            "stop": 2,
-            "stop_name": STOPS[2],
-            "what": "record.kept",
-            "system": row.system,
-            "via": row.via,
-            "state": row.state,
-            "pushes": row.pushes,
-            "polls": row.polls,
-        }
-        for row in rows
-    ]
+    walk: list[View] = []
+    for row in rows:
+        step = {"at": row.received_at, "system": row.system, "via": row.via}
+        if row.via == "hook":
+            walk.append(
+                {**step, "stop": 1, "stop_name": STOPS[1], "what": "push.arrived",
+                 "topic": row.topic}
+            )  # fmt: skip
+        walk.append(
+            {**step, "stop": 2, "stop_name": STOPS[2], "what": "record.kept",
+             "state": row.state, "pushes": row.pushes, "polls": row.polls}
+        )  # fmt: skip
+    return walk
 
 
 def _offers(connection: Connection, order: Row[Any]) -> list[View]:

@@ -244,7 +244,7 @@ async def test_the_published_webhook_leads_to_claim_book_and_warehouse(
             lambda: [c[3] for c in own.commands()] == ["done", "done"], "both were told"
         )
         assert own.rows("SELECT via, pushes FROM inbox WHERE system = 'web' ORDER BY seq") == [
-            ("hook", 2), ("sweep", 0)
+            ("hook", 2), ("fetch", 0)
         ]  # fmt: skip
         assert own.rows("SELECT number, state, payment FROM orders") == [
             ("#1041", "released", "paid")
