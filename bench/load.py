@@ -81,7 +81,7 @@ class Market:
             self._next += 1
         system = self.systems[number % len(self.systems)]
         key = f"{self.prefix}{self._next:07d}"
-        body = _order_body(key, wanted)
+        body = order_body(key, wanted, datetime.now(UTC))
         head = (
             f"POST {self.path(system)} HTTP/1.1\r\nhost: bench\r\n"
             "content-type: application/json\r\nx-channel-topic: order.created\r\n"
@@ -92,9 +92,9 @@ class Market:
         return Sale(system, key, tuple(wanted), head.encode() + body)
 
 
-def _order_body(key: str, wanted: Sequence[tuple[str, int]]) -> bytes:
+def order_body(key: str, wanted: Sequence[tuple[str, int]], at: datetime) -> bytes:
     """A whole order as generic_channel pushes it, padded to the size peers were measured with."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    now = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     rows = []
     for index, (sku, units) in enumerate(wanted, start=1):
         tax = (PRICE * units * TAX_RATE / (1 + TAX_RATE)).quantize(CENT)

@@ -1,7 +1,7 @@
 """`python -m bench.run [NAME …] [--quick] [--json FILE]`: ratios to floors, then exactness.
 
-Names: intake, reach, sustained, memory, startup; without one, all of them. Exit
-code 1 when something was not exact. No time is ever asserted.
+Names: intake, reach, sustained, memory, startup, snapshot, offers, catalog; without
+one, all of them. Exit code 1 when something was not exact. No time is ever asserted.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ import uvloop
 
 from bench import measures
 from bench.measures import Figures, Play
+from bench.record import measured
 from bench.stage import ROOT, Stage
 from bench.startup import WAITING, Startups
 
-NAMES = ("intake", "reach", "sustained", "memory", "startup")
+#: Measured inside one process of their own, without HTTP.
+INSIDE = ("snapshot", "offers", "catalog")
+NAMES = ("intake", "reach", "sustained", "memory", "startup", *INSIDE)
+#: Those that need no daemon with its fakes around it.
+APART = {"startup", *INSIDE}
 RESULTS = ROOT / "bench" / "results"
 COLUMNS = (
     ("per_second", "per s", "{:.0f}"),
@@ -115,7 +120,7 @@ def _measured(asked: argparse.Namespace) -> tuple[list[Figures], list[str], list
     figures: list[Figures] = []
     wrong: list[str] = []
     notes = [f"{asked.rounds} rounds, interleaved with their floors; figures are medians"]
-    if set(asked.names) - {"startup"}:
+    if set(asked.names) - APART:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             play = runner.run(_played(asked))
         figures += play.figures
@@ -133,7 +138,20 @@ def _measured(asked: argparse.Namespace) -> tuple[list[Figures], list[str], list
             figures += startups.figures.values()
             wrong += startups.wrong + _complaints(stage)
             notes += startups.notes
+    for name in (name for name in asked.names if name in INSIDE):
+        print(f"measuring {name} …", file=sys.stderr)
+        found = _inside(asked, name)
+        figures, wrong, notes = figures + found[0], wrong + found[1], notes + found[2]
     return figures, wrong, notes
+
+
+def _inside(asked: argparse.Namespace, module: str) -> tuple[list[Figures], list[str], list[str]]:
+    """A measure inside one process of its own, in the copy of the program."""
+    with tempfile.TemporaryDirectory(prefix="truecount-bench-") as folder:
+        stage = Stage(Path(folder), asked.channels, asked.at_once, asked.log, asked.commit)
+        stage.freeze()
+        words = ["--rounds", str(asked.rounds), "--log", asked.log]
+        return measured(module, stage.program, words + ["--quick"] * asked.quick)
 
 
 async def _played(asked: argparse.Namespace) -> Play:
@@ -148,7 +166,7 @@ async def _played(asked: argparse.Namespace) -> Play:
                 print(f"measuring {name} …", file=sys.stderr)
                 if name == "memory":
                     await measures.memory(play, asked.orders, asked.memory_max_s)
-                elif name != "startup":
+                elif name not in APART:
                     await getattr(measures, name)(play)
             play.end()
         finally:
@@ -204,7 +222,7 @@ def _ratio(ours: Figures, figures: list[Figures]) -> str:
     for floor in figures:
         if floor.measure != ours.measure or not floor.who.startswith("floor"):
             continue
-        if floor.case != ours.case and ours.measure != "startup":
+        if floor.case != ours.case and ours.measure not in ("startup", "catalog"):
             continue
         for key, word in (("ready_ms", "ready"), ("cpu_ms", "CPU"), ("p50_ms", "p50")):
             mine, theirs = ours.median(key), floor.median(key)
@@ -225,6 +243,9 @@ def _more(figures: list[Figures]) -> list[str]:
                 ("fakes_cpu_ms", "CPU ms of the fakes an order"),
                 ("publish_calls", "publish calls an order"),
                 ("tail_s", "seconds until all is told"),
+                ("looks", "looks of a channel a change"),
+                ("calls", "calls a change"),
+                ("commits", "commits a change"),
                 ("peak_mib", "peak MiB"),
                 ("refused", "refused"),
             )

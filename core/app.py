@@ -11,7 +11,7 @@ import asyncio
 import importlib
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import orjson
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
+from core import in_force
 from core.breaker import Breaker
 from core.clock import Clock, stamp, unstamp
 from core.config import Config
@@ -34,15 +35,17 @@ from core.login import Login, LoginSpec
 from core.mapping.book import MappingBook
 from core.metrics import Metrics
 from core.network import Network
-from core.networking import network_of
+from core.networking import items_of, network_of, rules_of
 from core.outbox import Outbox
 from core.publish import Publisher
 from core.seal import Seal, hide, key_from_text
 from core.secrets import Secret
+from core.steps import Steps
 from core.store.engine import Store
 from core.store.schema import health, tokens
 from core.sweep import Resource, Sweep
 from core.wire import Wire
+from core.work import Work
 
 #: Makes the transport of one system; None means real sockets.
 Transports = Callable[[str], httpx.AsyncBaseTransport | None]
@@ -94,12 +97,14 @@ def build(
         hide(*(secret.reveal() for secret in system.secrets.values()))
     names = {name: system.connector for name, system in config.systems.items()}
     folders = {system.connector: system.mappings for system in config.systems.values()}
+    network = network_of(config)
+    network = network.with_items(items_of(config, network))
     app = App(
         config=config,
         clock=clock,
         store=Store(config.state, threaded=threaded),
         seal=_seal(config),
-        network=network_of(config),
+        network=replace(network, rules=rules_of(config, network, network.rules.tags)),
         book=MappingBook.load(config.mappings, names.values(), folders=folders),
         metrics=Metrics(),
     )
@@ -108,6 +113,19 @@ def build(
         app.connectors[system.name] = _connect(app, system)
     _wire_flows(app, names, chance)
     return app
+
+
+async def open_state(app: App) -> None:
+    """Open the database; say what is in force from now on, if it is not what was (G5)."""
+    app.store.open()
+
+    def unit(connection: Connection) -> Steps:
+        work = Work.begin(connection, app.network, app.seal, app.clock.now())
+        in_force.put_in_force(work)
+        return work.finish()
+
+    (await app.store.write(unit)).tell()
+    restore_health(app)
 
 
 def _seal(config: Config) -> Seal:
@@ -166,6 +184,7 @@ def _resources(config: Config) -> dict[tuple[str, str], Resource]:
             every_s=system.every_s.get(resource, spec.every_s),
             overlap_s=spec.overlap_s,
             snapshot=spec.snapshot,
+            full_every_s=spec.full_every_s,
         )
         for name, system in config.systems.items()
         for resource, spec in system.manifest.reads.items()

@@ -7,33 +7,44 @@ is a copy (G5).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import orders, stock
-from core.clock import stamp, unstamp
-from core.codec import to_json
+from core import holds, order_rows, quotas, read_back, spellings, stock
+from core.clock import stamp
+from core.codec import from_json, to_json
+from core.copies import keep_copy
 from core.lifecycle import is_stale
 from core.model import Cancellation, Document, Listing, ParcelEvent, Price, Return
-from core.publish import tell_again
+from core.network import COMPANY
 from core.store.schema import documents, facts, listings, outbox, prices, published
-from core.sweep import sweep_now
 from core.work import Work
 
 
-def take_listing(work: Work, system: str, listing: Listing, began_at: datetime) -> str:
+def take_listing(
+    work: Work, system: str, listing: Listing, began_at: datetime, item: str = ""
+) -> str:
     """Where a channel sells an item, and what it shows there now."""
+    if system not in work.network.channels:
+        return keep_copy(
+            work, system, number="available_to_sell", key=listing.sku, place=listing.place,
+            value=str(listing.shown),
+        )  # fmt: skip
     key = {"system": system, "listing": listing.key, "place": listing.place}
     values: dict[str, Any] = {
         "sku": listing.sku,
+        "their_sku": listing.their_sku,
         "title": listing.title,
         "extras": orjson.dumps(listing.extras).decode(),
         "active": int(listing.active),
     }
+    if item:
+        values["item"] = item
     if listing.shown is not None:
         values |= {"shown": listing.shown, "shown_at": stamp(work.now)}
     old = work.connection.execute(select(listings).filter_by(**key)).one_or_none()
@@ -43,59 +54,100 @@ def take_listing(work: Work, system: str, listing: Listing, began_at: datetime) 
         .on_conflict_do_update(index_elements=["system", "listing", "place"], set_=values)
     )
     if old is None or old.sku != listing.sku or old.active != values["active"]:
+        tell_of_listing(work, {**key, **values}, old.sku if old is not None else listing.sku)
+        spellings.see(work, listing.sku)
         work.sku_changed(listing.sku, "listing")
     elif listing.shown is not None:
-        _compare_shown(work, system, listing, began_at)
+        read_back.compare(work, system, listing, began_at)
+    write = work.network.stock_writes.get(system)
+    if listing.shown is not None and write is not None and write.field == "net":
+        quotas.read_back(work, system, listing, began_at)
     return "applied"
 
 
-def _compare_shown(work: Work, system: str, listing: Listing, began_at: datetime) -> None:
-    """Read after the acknowledgment and different: the channel's orders first, then tell it again.
+def take_absence(work: Work, system: str, item: str) -> str:
+    """The channel no longer has it (H48). Made anew with the same SKU it is another listing.
 
-    Not known from a gross field, which counts the channel's own open orders.
+    What it acknowledged is void: should it come back, it is told whatever it shows then.
     """
-    write = work.network.stock_writes.get(system)
-    row = work.connection.execute(
-        select(published).filter_by(system=system, listing=listing.key, place=listing.place)
-    ).one_or_none()
-    if write is None or write.field != "net" or row is None or row.words:
-        return
-    if row.quantity in (None, listing.shown) or began_at <= unstamp(row.acked_at):
-        return
-    work.connection.execute(
-        update(published)
-        .where(
-            published.c.system == system,
-            published.c.listing == listing.key,
-            published.c.place == listing.place,
+    rows = work.connection.execute(
+        select(listings).where(
+            listings.c.system == system, listings.c.item == item, listings.c.active == 1
         )
-        .values(words=f"it acknowledged {row.quantity} and shows {listing.shown}")
-    )
-    sweep_now(work.connection, system, "order", work.now)
-    due = work.now + timedelta(seconds=write.settle_s)
-    tell_again(work.connection, system, listing.sku, due, "it shows something else")
-    work.count("listing.differs", system)
+    ).all()
+    for row in rows:
+        key = {"system": system, "listing": row.listing, "place": row.place}
+        work.connection.execute(update(listings).filter_by(**key).values(active=0))
+        work.connection.execute(
+            update(published).filter_by(**key).values(words="it was no longer listed")
+        )
+        # It may have refused a number for a listing that was gone already.
+        holds.close_member(work, "listing", f"{system}:{row.listing}:{row.place}")
+        work.steps.add(
+            4, "listing.read", sku=row.sku, active=0, system=system, listing=row.listing,
+            place=row.place,
+        )  # fmt: skip
+        work.sku_changed(row.sku, "listing")
+    return "applied" if rows else "ignored"
+
+
+def tell_of_listing(work: Work, row: Mapping[str, Any], sku_before: str) -> None:
+    """Where a SKU was listed at any moment can be read from its steps."""
+    words = {name: row[name] for name in ("system", "listing", "place")}
+    if sku_before != row["sku"]:
+        work.steps.add(4, "listing.read", sku=sku_before, active=0, **words)
+    work.steps.add(4, "listing.read", sku=row["sku"], active=row["active"], **words)
+
+
+#: What a price record says, and which number each part of it is.
+_PRICED = {
+    "list_price": ("list_price",),
+    "unit_cost": ("unit_cost",),
+    "tax": ("tax_class", "tax_rate", "hsn_code"),
+}
 
 
 def take_price(work: Work, system: str, price: Price) -> str:
-    if work.network.price_owner != system:
+    """Three numbers in one record: each part is adopted from its own owner only (G5)."""
+    owned = [number for number in _PRICED if _owns(work, number, system)]
+    for number in _PRICED.keys() - owned:
+        said = " ".join(str(v) for name in _PRICED[number] if (v := getattr(price, name)))
+        if said:
+            keep_copy(work, system, number=number, key=price.sku, value=said)
+    if not owned:
         return "copy"
+    old = work.connection.execute(
+        select(prices.c.doc).where(prices.c.sku == price.sku)
+    ).scalar_one_or_none()
+    own = {name: getattr(price, name) for number in owned for name in _PRICED[number]}
+    known = from_json(Price, old) if old else Price(sku=price.sku)
     _upsert(
         work,
         prices,
         {"sku": price.sku},
         {
             "system": system,
-            "doc": to_json(price),
+            "doc": to_json(replace(known, **own, revision=price.revision)),
             "read_at": stamp(work.now),
         },
     )
+    for number in owned:
+        work.steps.add(4, "price.read", system=system, sku=price.sku, number=number)
     stock.know_item(work, system, price.sku)
     return "applied"
 
 
+def _owns(work: Work, number: str, system: str) -> bool:
+    return work.network.owners.may_write(number, COMPANY, system)
+
+
 def take_document(work: Work, system: str, document: Document) -> str:
     """What the ledger holds about one of our references: compared, never adopted."""
+    if not _owns(work, "invoice", system):
+        return keep_copy(
+            work, system, number="invoice", key=document.key, place=document.kind,
+            value=document.number,
+        )  # fmt: skip
     order_id = work.connection.execute(
         select(outbox.c.order_id).where(
             outbox.c.system == system, outbox.c.key == document.reference
@@ -121,6 +173,10 @@ def take_document(work: Work, system: str, document: Document) -> str:
             "seen_at": stamp(work.now),
         },
     )
+    work.steps.add(
+        8, "document.read", system=system, order_id=order_id, kind=document.kind,
+        document=document.number, state=document.state,
+    )  # fmt: skip
     return "applied"
 
 
@@ -128,6 +184,8 @@ def take_fact(
     work: Work, system: str, resource: str, record: Cancellation | Return | ParcelEvent
 ) -> str:
     """Kept whole and tied to its order, for the report and the lifecycle."""
+    if not _may_say(work, system, record):
+        return keep_copy(work, system, number=resource, key=record.key, value=str(record.state))
     revision = record.revision if isinstance(record, Return) else ""
     key = {"system": system, "resource": resource, "external_id": record.key}
     old = work.connection.execute(select(facts.c.revision).filter_by(**key)).scalar_one_or_none()
@@ -135,7 +193,7 @@ def take_fact(
         return "stale"
     order_id = None
     if not isinstance(record, ParcelEvent):
-        row = orders.find(work, system, record.order)
+        row = order_rows.find(work, system, record.order)
         order_id = row.id if row else None
     doc = work.seal.seal(to_json(record), f"fact:{system}:{record.key}".encode())
     _upsert(
@@ -145,6 +203,17 @@ def take_fact(
         {"revision": revision, "order_id": order_id, "doc": doc, "seen_at": stamp(work.now)},
     )
     return "applied"
+
+
+def _may_say(work: Work, system: str, record: Cancellation | Return | ParcelEvent) -> bool:
+    """The order's channel cancels and takes back; a warehouse receives; a courier moves parcels."""
+    may_write = work.network.owners.may_write
+    if isinstance(record, ParcelEvent):
+        return may_write("parcel", system, system)
+    receives = isinstance(record, Return) and any(
+        may_write("shipment", location, system) for location in work.network.locations
+    )
+    return receives or may_write("order", system, system)
 
 
 def _upsert(work: Work, table: Any, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ as an argument, so the whole engine runs in simulated time.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +16,11 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from core.errors import InvariantBroken
+
+_WRITTEN = re.compile(
+    r"(2[01][0-9]{2}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?: ?(Z|[+-][0-9]{2}:[0-9]{2}))?)?"
+)
 
 
 class Clock(Protocol):
@@ -98,6 +104,33 @@ def local_day(day: date, zone: ZoneInfo) -> Window:
 def day_of(at: datetime, zone: ZoneInfo) -> date:
     """The ledger date of an instant."""
     return aware(at).astimezone(zone).date()
+
+
+def written(text: str, zone: ZoneInfo, *, ends: bool = False) -> datetime:
+    """An instant as operators write it: `2026-11-11`, `2026-11-11 18:00`, or with `+07:00`.
+
+    Without a zone of its own it is in `zone`, and stays in it, to be shown as it was meant.
+    An end says its time: of a day alone nobody knows whether that day is still in it.
+    Raises ValueError with what is wrong.
+    """
+    match = _WRITTEN.fullmatch(text)
+    if match is None:
+        raise ValueError("is not a time like 2026-11-11 18:00 or 2026-11-11 18:00+07:00")
+    day, clock, offset = match.groups()
+    if ends and clock is None:
+        raise ValueError("needs a time, like 00:00: is that day still in it or not?")
+    try:
+        at = datetime.fromisoformat(f"{day}T{clock or '00:00'}{offset or ''}")
+    except ValueError:
+        raise ValueError("is no day or time of the calendar") from None
+    if offset:
+        return at
+    first, second = at.replace(tzinfo=zone), at.replace(tzinfo=zone, fold=1)
+    if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != at:
+        raise ValueError(f"does not exist in {zone.key}: its clocks go forward then")
+    if first.utcoffset() != second.utcoffset():
+        raise ValueError(f"comes twice in {zone.key}, its clocks go back then: add the offset")
+    return first
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -17,7 +17,7 @@ from core.codec import to_json
 from core.errors import InvariantBroken
 from core.model import COMMANDS, Ask
 from core.store.hot import Hot
-from core.store.schema import inbox, outbox
+from core.store.schema import inbox, orders, outbox
 from core.work import Work
 
 #: 0 is served first: confirmations and cuts to zero, then the rest (DESIGN 5).
@@ -42,12 +42,18 @@ def ask(
     order_id: int,
     due_at: datetime | None = None,
 ) -> bool:
-    """Queue one command in its order's lane to `system`. False if it was asked before."""
+    """Queue one command in its order's lane to `system`.
+
+    False if it was asked before, or if `system` is no reader of what it would be told (G5).
+    """
     if not isinstance(record, COMMANDS[kind]):
         raise InvariantBroken(f"{kind} does not carry a {type(record).__name__}")
     accepts = work.network.accepts.get((system, kind))
     if accepts is None:
         raise InvariantBroken(f"{system} does not accept {kind}")
+    if not _may_tell(work, system, kind, order_id):
+        work.count("command.not_a_reader", f"{system} {kind}")
+        return False
     row = _ASK(
         work.connection,
         system=system,
@@ -68,6 +74,21 @@ def ask(
     work.steps.add(5, "command.queued", system=system, order_id=order_id, kind=kind, id=row.id)
     return True
 
+
+def _may_tell(work: Work, system: str, kind: str, order_id: int) -> bool:
+    order = _SCOPES(work.connection, order_id=order_id).one()
+    may_tell = work.network.owners.may_tell(
+        kind, system, channel=order.system, location=order.location or ""
+    )
+    # At start it was made sure that who ships is told. A release nobody hears waits for ever.
+    if not may_tell and kind == "fulfill_order":
+        raise InvariantBroken(f"{system} ships from {order.location} and may not be told to")
+    return may_tell
+
+
+_SCOPES = Hot(
+    select(orders.c.system, orders.c.location).where(orders.c.id == bindparam("order_id"))
+)
 
 _COLUMNS = "system kind lane key order_id record safe_by urgency queued_at due_at".split()
 _ASK = Hot(

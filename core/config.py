@@ -51,6 +51,8 @@ class Config:
     seal_key: Secret
     seal_key_old: Secret | None
     mappings: Path
+    items: Path | None
+    rules: Path | None
     listen: Listen
     console: Console
     systems: Mapping[str, System]
@@ -86,6 +88,8 @@ def load_config(path: Path, env: Mapping[str, str], search: Sequence[Path] = ())
         seal_key=_seal_key(fields, "seal_key", around) or Secret(""),
         seal_key_old=_seal_key(fields, "seal_key_old", around),
         mappings=mappings,
+        items=folder / fields.text("items") if fields.has("items") else None,
+        rules=folder / fields.text("rules") if fields.has("rules") else None,
         listen=_listen(fields.block("listen")),
         console=_console(fields.block("console"), around),
         systems=systems,
@@ -253,7 +257,7 @@ def _routing(fields: Fields, locations: Mapping[str, Location]) -> tuple[str, ..
 
 def _publish(fields: Fields) -> Publish:
     return Publish(
-        policy=fields.choice("policy"),
+        policy=fields.choice("policy"),  # type: ignore[arg-type]  # the closed list of options.py
         linger_s=fields.seconds("linger"),
         settle_s=fields.seconds("settle"),
     )

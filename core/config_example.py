@@ -25,6 +25,8 @@ HEAD = """\
 EXAMPLE: Tree = {
     "company": {"name": "Acme Outdoor", "timezone": "America/New_York", "currency": "USD"},
     "seal_key": "${TRUECOUNT_SEAL_KEY}",
+    "items": "mappings/items.yaml",
+    "rules": "mappings/rules.yaml",
     "listen": {"public_url": "https://hooks.acme-outdoor.example"},
     "console": {"password": "${TRUECOUNT_CONSOLE_PASSWORD}"},
     "systems": {
@@ -117,6 +119,7 @@ UNUSED: dict[str, str] = {
     "systems.*.ca_file": "/etc/truecount/our-ca.pem",
     "systems.*.mappings": "mappings/shopify-main",
     "systems.*.stock_source": "{basis: on_hand, ordered_by: counter, settle: 0s}",
+    "systems.*.plausible": "{units: 5000}",
 }
 
 

@@ -13,7 +13,8 @@ from core.addresses import why_not_url
 from core.config_types import System
 from core.errors import ConfigError
 from core.fields import Fields, quoted, seconds, suggest
-from core.manifest import Manifest, load_manifest, stock_source
+from core.manifest import Manifest, StockSource, load_manifest, stock_source
+from core.plausible import PLACEHOLDERS, Limits
 from core.secrets import Secret, SecretRefused, from_environment, from_file
 
 #: A dash is allowed: people write `truecount trace shopify-main:1001`.
@@ -21,6 +22,7 @@ SYSTEM_NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 #: No owner of numbers may be called like us.
 RESERVED = "truecount"
 EVERY_LEAST_S = 1.0
+WHOLE = re.compile(r"-?[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +94,48 @@ def _system(
         mappings=around.folder / own if own else around.mappings / manifest.name,
         every_s=_every(fields, manifest),
         ignore_places=frozenset(fields.words("ignore_places")),
-        stock_source=stock_source(fields.block("stock_source"))
-        if fields.has("stock_source")
-        else manifest.stock_source,
+        stock_source=_stock_source(fields, manifest),
+        limits=_limits(fields.block("plausible")),
         line=fields.line,
     )
+
+
+def _stock_source(fields: Fields, manifest: Manifest) -> StockSource | None:
+    """The operator's word, or the connector's; one that could never come true is refused."""
+    if not fields.has("stock_source"):
+        return manifest.stock_source
+    said = stock_source(fields.block("stock_source"))
+    read = manifest.reads.get("stock_reading")
+    if said.missing_is_zero and (read is None or not read.snapshot):
+        fields.refuse(
+            "stock_source",
+            f"has missing_is_zero, and a pass of {manifest.name} does not show every SKU",
+            "Remove it: only a complete list can say that something is missing.",
+        )
+    if said.gapless and said.ordered_by != "counter":
+        fields.refuse("stock_source", "is gapless without a counter", "Say ordered_by: counter.")
+    return said
+
+
+def _limits(fields: Fields) -> Limits:
+    return Limits(
+        negative=fields.count("negative"),
+        times=fields.number("times"),
+        units=fields.count("units"),
+        never=_never(fields) if fields.has("never") else PLACEHOLDERS,
+        gone_percent=fields.number("gone_percent"),
+        gone_least=fields.count("gone_least"),
+    )
+
+
+def _never(fields: Fields) -> frozenset[int]:
+    found = set()
+    for word, line in fields.words_with_lines("never"):
+        if WHOLE.fullmatch(word):
+            found.add(int(word))
+        else:
+            fields.refuse_at(line, "never", f"has {quoted(word)}, which is no whole number")
+    return frozenset(found)
 
 
 def _settings(fields: Fields, manifest: Manifest, network: str) -> dict[str, str]:

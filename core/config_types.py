@@ -9,6 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from core.manifest import Manifest, StockSource
+from core.plausible import Limits
 from core.secrets import Secret
 
 
@@ -60,6 +61,7 @@ class System:
     every_s: Mapping[str, float]  # resource -> seconds, the manifest's own included
     ignore_places: frozenset[str]
     stock_source: StockSource | None
+    limits: Limits
     line: int
 
     @property
@@ -101,7 +103,7 @@ class OwnerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publish:
-    policy: str
+    policy: Literal["shared", "split", "adaptive"]
     linger_s: float
     settle_s: float
 

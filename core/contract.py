@@ -157,7 +157,8 @@ Outcome = Literal["accepted", "stale", "rejected", "unknown"]
 class OfferResult:
     """What became of one offer. `shown` is what the channel shows now, if it said so.
 
-    stale: a conditional write lost a race; the number was re-read into `shown`.
+    stale: a conditional write compared and refused; the number was re-read into
+    `shown`, and may even be the one we wanted.
     rejected: repeating cannot help; `words` are the channel's. unknown: not seen.
     A failure of the whole call is raised, not returned.
     """

@@ -23,7 +23,8 @@ from typing import IO
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core.app import App, restore_health, save_breakers
+from core import items_in_force, rules_in_force
+from core.app import App, open_state, save_breakers
 from core.errors import Busy, ConfigError, Problem, TruecountError
 from core.web.operations import Check
 from core.web.server import WebServer
@@ -116,8 +117,9 @@ class Daemon:
     async def start(self) -> None:
         """Recover first, then listen, then move: a sender never meets a half-made daemon."""
         app = self.app
-        app.store.open()
-        restore_health(app)
+        await open_state(app)
+        await items_in_force.restore(app)
+        await rules_in_force.restore(app)
         doubtful = await app.outbox.recover()
         await app.publisher.recover()
         await app.sweep.prepare()
@@ -139,6 +141,7 @@ class Daemon:
     def _make_loops(self) -> None:
         app = self.app
         self._add("intake", self._intake, lambda: None)
+        self._add("rules", self._rules, lambda: rules_in_force.next_due(app))
         for name, system in app.config.systems.items():
             at_once = system.manifest.at_once
             if system.manifest.reads:
@@ -186,6 +189,14 @@ class Daemon:
         if outcome.hints:
             self.wake("sweep")
         return rows > 0
+
+    async def _rules(self) -> bool:
+        """A campaign begins, a pre-order ends, an override expires."""
+        moved = await rules_in_force.pass_time(self.app)
+        if moved:
+            self.wake("publish")
+            self.wake("outbox")
+        return moved
 
     async def _sweep(self, system: str) -> bool:
         fetched = await self.app.sweep.run_fetches(system)

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, Subquery, and_, func, or_, select
 
-from core import publish, views
+from core import offers, views
 from core.clock import Window, stamp, unstamp
 from core.lifecycle import State
 from core.money import Money
@@ -352,7 +352,7 @@ class _Offers:
     def of(self, row: Row[Any]) -> int:
         key = (row.sku, self.work.network.serving_place(row.system, row.place))
         if key not in self.known:
-            self.known[key] = publish.quantity_of(self.work, row.system, row.sku, row.place)
+            self.known[key] = offers.quantity_of(self.work, row.system, row.sku, row.place)
         return self.known[key]
 
 

@@ -217,6 +217,14 @@ class Fields:
             self._below(f"{key} row {number}", row, f"{key}.*", row.line) for number, row in rows
         ]
 
+    def members(self, key: str) -> list[tuple[Node, Node]]:
+        """Names the operator chose and what stands under each, as it was written."""
+        return list(self._members(key))
+
+    def node(self, key: str) -> Node | None:
+        """What stands there, as it was written."""
+        return self._present(key)
+
     # ------------------------------------------------------------ about it
 
     def has(self, key: str) -> bool:

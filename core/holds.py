@@ -7,14 +7,23 @@ closes by itself when its last member does. Nothing here decides; it remembers.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from core.clock import stamp
 from core.store.hot import Hot
 from core.store.schema import hold_members, holds
 from core.work import Work
+
+#: Causes that arise after the warehouse was asked; `advance` does not close them, a person does.
+LATE = "late:"
+
+
+def late(what: str, row: Row[Any]) -> str:
+    """The cause of one of these, for one order."""
+    return f"{LATE}{what}:{row.system}:{row.external_id}"
 
 
 def open_hold(
@@ -51,6 +60,29 @@ def open_hold(
         )
     )
     return hold_id
+
+
+def say(work: Work, cause: str, reason: str) -> None:
+    """The reason of an open hold follows its numbers."""
+    work.connection.execute(
+        update(holds)
+        .where(holds.c.cause == cause, holds.c.closed_at.is_(None))
+        .values(reason=reason)
+    )
+
+
+def hold_order(work: Work, row: Row[Any], *, cause: str, reason: str, next_step: str) -> None:
+    """The same for an order, by its row. Its state is the caller's to change."""
+    open_hold(
+        work,
+        cause=cause,
+        system=row.system,
+        reason=reason,
+        next_step=next_step,
+        member="order",
+        ref=str(row.id),
+        label=f"{row.system}:{row.number}",
+    )
 
 
 def open_causes(work: Work, member: str, ref: str) -> dict[str, int]:
@@ -93,20 +125,30 @@ def close_member(work: Work, member: str, ref: str, *, keep: Collection[str] = (
     """The causes of this member that are gone, all but `keep`. Empty holds close."""
     gone = []
     for cause, hold_id in open_causes(work, member, ref).items():
-        if cause in keep:
-            continue
-        work.connection.execute(
-            update(hold_members)
-            .where(
-                hold_members.c.hold_id == hold_id,
-                hold_members.c.member == member,
-                hold_members.c.ref == ref,
-            )
-            .values(closed_at=stamp(work.now))
-        )
-        _close_if_empty(work, hold_id)
-        gone.append(cause)
+        if cause not in keep:
+            _leave(work, hold_id, member, ref)
+            gone.append(cause)
     return gone
+
+
+def close_cause(work: Work, cause: str, member: str, ref: str) -> bool:
+    """This cause of this member is gone, its others stay. False if it was not open."""
+    hold_id = open_causes(work, member, ref).get(cause)
+    if hold_id is None:
+        return False
+    _leave(work, hold_id, member, ref)
+    return True
+
+
+def times_closed(work: Work, cause: str) -> int:
+    """How often this was an exception and was closed again."""
+    return int(
+        work.connection.execute(
+            select(func.count())
+            .select_from(holds)
+            .where(holds.c.cause == cause, holds.c.closed_at.is_not(None))
+        ).scalar_one()
+    )
 
 
 def members_of(work: Work, cause: str, member: str) -> list[str]:
@@ -132,6 +174,19 @@ def _open_id(work: Work, cause: str) -> int | None:
 _OPEN_ID = Hot(
     select(holds.c.id).where(holds.c.cause == bindparam("cause"), holds.c.closed_at.is_(None))
 )
+
+
+def _leave(work: Work, hold_id: int, member: str, ref: str) -> None:
+    work.connection.execute(
+        update(hold_members)
+        .where(
+            hold_members.c.hold_id == hold_id,
+            hold_members.c.member == member,
+            hold_members.c.ref == ref,
+        )
+        .values(closed_at=stamp(work.now))
+    )
+    _close_if_empty(work, hold_id)
 
 
 def _close_if_empty(work: Work, hold_id: int) -> None:

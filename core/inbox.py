@@ -8,11 +8,12 @@ nine duplicate pushes and one from the poll are each recorded as seen (S8).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from core.clock import stamp
@@ -20,13 +21,16 @@ from core.seal import Seal
 from core.store.hot import Hot
 from core.store.schema import inbox
 
+#: `via` of an object that a complete pass no longer showed.
+ABSENCE = "absence"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """One thing as it came: raw bytes, how it came, and what it calls itself."""
 
     system: str
-    via: str  # hook | sweep | fetch
+    via: str  # hook | sweep | fetch | absence
     topic: str
     identity: str
     body: bytes
@@ -49,15 +53,15 @@ _COLUMNS = (
     " read_began_at state pushes polls"
 ).split()
 _INSERT = insert(inbox).values({name: bindparam(name) for name in _COLUMNS})
-_STORE = Hot(
-    _INSERT.on_conflict_do_update(
-        index_elements=["system", "topic", "identity"],
-        set_={
-            "pushes": inbox.c.pushes + _INSERT.excluded.pushes,
-            "polls": inbox.c.polls + _INSERT.excluded.polls,
-        },
-    ).returning(inbox.c.seq, inbox.c.pushes, inbox.c.polls)
+_ONCE = _INSERT.on_conflict_do_update(
+    index_elements=["system", "topic", "identity"],
+    set_={
+        "pushes": inbox.c.pushes + _INSERT.excluded.pushes,
+        "polls": inbox.c.polls + _INSERT.excluded.polls,
+    },
 )
+_STORE = Hot(_ONCE.returning(inbox.c.seq, inbox.c.pushes, inbox.c.polls))
+_STORE_MANY = Hot(_ONCE)
 
 
 def identity_of(external_id: str, revision: str, body: bytes) -> str:
@@ -72,26 +76,34 @@ def aad(system: str, topic: str) -> bytes:
 
 def keep(connection: Connection, arrival: Arrival, seal: Seal) -> Kept:
     """Store it, or count that it was seen again. One statement (Store.write single)."""
+    row = _STORE(connection, **_columns(arrival, seal)).one()
+    return Kept(seq=row.seq, new=row.pushes + row.polls == 1)
+
+
+def keep_many(connection: Connection, arrivals: Iterable[Arrival], seal: Seal) -> None:
+    """The same for a page of them, in one call of the driver."""
+    _STORE_MANY.many(connection, [_columns(arrival, seal) for arrival in arrivals])
+
+
+def _columns(arrival: Arrival, seal: Seal) -> dict[str, Any]:
     pushed = arrival.via == "hook"
     bound = aad(arrival.system, arrival.topic)
-    row = _STORE(
-        connection,
-        system=arrival.system,
-        via=arrival.via,
-        topic=arrival.topic,
-        identity=arrival.identity,
-        resource=arrival.resource,
-        external_id=arrival.external_id,
-        revision=arrival.revision,
-        headers=seal.seal(arrival.headers, bound) if arrival.headers else None,
-        body=seal.seal(arrival.body, bound),
-        received_at=stamp(arrival.received_at),
-        read_began_at=stamp(arrival.read_began_at) if arrival.read_began_at else None,
-        state="pending",
-        pushes=int(pushed),
-        polls=int(not pushed),
-    ).one()
-    return Kept(seq=row.seq, new=row.pushes + row.polls == 1)
+    return {
+        "system": arrival.system,
+        "via": arrival.via,
+        "topic": arrival.topic,
+        "identity": arrival.identity,
+        "resource": arrival.resource,
+        "external_id": arrival.external_id,
+        "revision": arrival.revision,
+        "headers": seal.seal(arrival.headers, bound) if arrival.headers else None,
+        "body": seal.seal(arrival.body, bound),
+        "received_at": stamp(arrival.received_at),
+        "read_began_at": stamp(arrival.read_began_at) if arrival.read_began_at else None,
+        "state": "pending",
+        "pushes": int(pushed),
+        "polls": int(not pushed),
+    }
 
 
 _PENDING = (
@@ -104,6 +116,22 @@ _PENDING = (
 
 def pending(connection: Connection, *, after: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
     return connection.execute(_PENDING, {"after": after, "limit": limit}).all()
+
+
+def waits(connection: Connection, system: str, resource: str) -> bool:
+    """Is anything of this resource kept and not decided yet?"""
+    return _WAITS(connection, system=system, resource=resource).one_or_none() is not None
+
+
+_WAITS = Hot(
+    select(inbox.c.seq)
+    .where(
+        inbox.c.state == literal_column("'pending'"),
+        inbox.c.system == bindparam("system"),
+        inbox.c.resource == bindparam("resource"),
+    )
+    .limit(literal_column("1"))
+)
 
 
 def settle(
@@ -124,6 +152,14 @@ _SETTLE = Hot(
     .where(inbox.c.seq == bindparam("row"))
     .values({name: bindparam(name) for name in ("state", "mapping", "reason", "done_at")})
 )
+
+
+def settle_many(
+    connection: Connection, seqs: Iterable[int], state: str, *, at: datetime, mapping: str
+) -> None:
+    """The same for many that nothing is to be said of."""
+    words = {"state": state, "mapping": mapping, "reason": "", "done_at": stamp(at)}
+    _SETTLE.many(connection, [words | {"row": seq} for seq in seqs])
 
 
 def meant(connection: Connection, seq: int, resource: str, external_id: str) -> None:

@@ -1,6 +1,6 @@
 """Stop 4, decided: the arithmetic from an owner's number to what may be sold. Pure.
 
-    sellable(sku, location) = supply - claims the supply does not yet exclude - safety_stock
+    sellable(sku, location) = supply - claims the supply does not yet exclude - doubt - safety_stock
 
 A claim may be subtracted until the number in force *excludes* its units, and not
 one reading longer; that is the whole difficulty (S2, S3, H15, H16). Which
@@ -10,8 +10,8 @@ readings are ordered. When unsure we sell less, by at most the units in doubt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -22,24 +22,56 @@ Ordering = Literal["counter", "as_of", "request"]
 Verdict = Literal["newer", "same", "stale", "reset"]
 
 
+#: An owner's words for units that may be sold, where nobody says others.
+FOR_SALE = frozenset({"available", "good"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What a stock source declared its number to mean."""
+    """What a stock source declared its number to mean.
+
+    `snapshot`: a pass shows every object it has. `missing_is_zero`: what such a pass does
+    not show has no units. `gapless`: its movements are counted without a hole. `for_sale`:
+    the words for units that may be sold; a reading without a word is about those.
+    """
 
     basis: Basis
     ordered_by: Ordering
     settle_s: float = 0.0
+    snapshot: bool = False
+    missing_is_zero: bool = False
+    gapless: bool = False
+    for_sale: frozenset[str] = FOR_SALE
+
+    def sells(self, status: str) -> bool:
+        return not status or status in self.for_sale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One reading in force. `began_at` is when *we* began to ask, on our clock."""
+    """One reading in force. `began_at` is when *we* began to ask, on our clock.
+
+    `moved`: units of its number that came of movements later than its counter or time.
+    `doubt`: units that are not sold before they were read once more.
+    """
 
     on_hand: int | None = None
     available: int | None = None
     counter: int | None = None
     as_of: datetime | None = None
     began_at: datetime
+    moved: int = 0
+    doubt: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """So many units came (or went), in the owner's own order, and when we heard of it."""
+
+    units: int
+    counter: int | None = None
+    as_of: datetime | None = None
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +102,8 @@ class Terms:
     excluded: int  # units of claims the supply already excludes
     safety_stock: int
     sellable: int  # may be negative; only max(0, ...) is ever offered
-    oversold: int  # units promised beyond the supply
+    oversold: int  # units that must come in before everything promised can leave (H18)
+    doubt: int = 0  # units not sold before they were read once more
 
 
 def compare(old: Reading | None, new: Reading, source: Source) -> Verdict:
@@ -110,6 +143,16 @@ def passed(mark: Mark, reading: Reading, source: Source) -> str:
     return ""
 
 
+def awaits(mark: Mark, source: Source) -> str:
+    """What a reading has to say to be taken after `mark`: the counterpart of `passed`."""
+    if source.ordered_by == "counter" and mark.counter is not None:
+        return f"a number counted to {mark.counter} or more"
+    if source.ordered_by == "as_of" and mark.as_of is not None:
+        return f"a number as of {mark.as_of.isoformat()} or later"
+    after = mark.seen_at + timedelta(seconds=source.settle_s)
+    return f"a reading begun after {after.isoformat()}"
+
+
 def excluded_by(claim: Claim, reading: Reading, source: Source) -> str:
     """Why the number in force no longer contains this claim's units, or ""."""
     if claim.shipped is not None:
@@ -135,6 +178,66 @@ def supply_of(reading: Reading, source: Source) -> int:
     return value
 
 
+def with_supply(reading: Reading, units: int, source: Source) -> Reading:
+    if source.basis == "on_hand":
+        return replace(reading, on_hand=units)
+    return replace(reading, available=units)
+
+
+def is_inside(movement: Movement, reading: Reading, source: Source) -> bool:
+    """Does the number contain this movement already?
+
+    A number without a counter or a time (of a missing row) contains what we knew before we
+    asked. Where nothing can be known, a fall is counted once too often rather than not at
+    all, and a rise not at all rather than twice.
+    """
+    if source.ordered_by == "counter" and movement.counter is not None:
+        if reading.counter is not None:
+            return movement.counter <= reading.counter
+    elif movement.as_of is not None and reading.as_of is not None:
+        if movement.as_of != reading.as_of:
+            return movement.as_of < reading.as_of
+        return movement.units >= 0
+    settled = movement.seen_at + timedelta(seconds=source.settle_s)
+    return reading.began_at > settled or movement.units >= 0
+
+
+def follow(
+    reading: Reading, movements: Iterable[Movement], source: Source, *, unbroken: int | None = None
+) -> tuple[Reading, list[Movement]]:
+    """The number with what moved since it was taken, and the movements to be kept.
+
+    Without a hole in the counting up to `unbroken`, the result *is* the owner's number as
+    of that counter, as good as a reading. What lies behind a hole is kept until the hole
+    is filled or read over; until then its falls are in doubt, for they happened.
+
+    Where counting may have holes, everything later is added, and kept: a reading still on
+    its way may lie between two of them. Nobody knows what else moved, so the reading's
+    order, which is evidence, stays that of the reading.
+    """
+    later = [one for one in movements if not is_inside(one, reading, source)]
+    base = supply_of(reading, source) - reading.moved
+    if not source.gapless or reading.counter is None:
+        moved = sum(one.units for one in later)
+        after = with_supply(reading, base + moved, source)
+        return replace(after, moved=moved, doubt=0), later
+    upto = max(reading.counter, unbroken or 0)
+    units = sum(one.units for one in later if (one.counter or 0) <= upto)
+    kept = [one for one in later if (one.counter or 0) > upto]
+    falls = -sum(min(0, one.units) for one in kept)
+    after = with_supply(reading, base + units, source)
+    return replace(after, counter=upto, moved=0, doubt=falls), kept
+
+
+def transferred(rise: int, elsewhere: Iterable[int]) -> int:
+    """Of units that appeared at one place, those another place of the owner may still count.
+
+    A transfer is two readings in any order. The place that got the units may be read
+    before the one that gave them away is read again; until then they are in doubt.
+    """
+    return min(max(0, rise), sum(max(0, units) for units in elsewhere))
+
+
 def terms(
     reading: Reading | None, claims: Iterable[Claim], *, safety_stock: int, source: Source
 ) -> Terms:
@@ -146,13 +249,15 @@ def terms(
         else:
             claimed += claim.units
     supply = 0 if reading is None else supply_of(reading, source)
+    doubt = 0 if reading is None else reading.doubt
     return Terms(
         supply=supply,
         claimed=claimed,
         excluded=excluded,
         safety_stock=safety_stock,
-        sellable=supply - claimed - safety_stock,
-        oversold=max(0, claimed - max(0, supply)),
+        sellable=supply - claimed - doubt - safety_stock,
+        oversold=max(0, claimed - supply),
+        doubt=doubt,
     )
 
 
@@ -189,15 +294,3 @@ def take(units: int, held: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         drawn.append((claim_id, part))
         units -= part
     return drawn
-
-
-def unclaimed(sellable: int, wanted: Mapping[int, int]) -> dict[int, int]:
-    """Give units that became free to short lines, oldest line first: {line id: units}."""
-    given: dict[int, int] = {}
-    left = max(0, sellable)
-    for line_id, units in wanted.items():
-        part = min(units, left)
-        if part:
-            given[line_id] = part
-            left -= part
-    return given

@@ -3,6 +3,7 @@
     captured ──▶ held ◀──▶ released ──▶ shipped
         └───────────▶─────────▲
     any state before shipped ──▶ cancelled     (after release the warehouse decides, S15)
+    captured ──▶ shipped                       (nothing of it needs a warehouse)
 
 Events come in any order and any number of times; the newest revision of the
 owner decides, an older one is counted and changes nothing (S10, H6).
@@ -10,7 +11,7 @@ owner decides, an older one is counted and changes nothing (S10, H6).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -32,7 +33,7 @@ _NOT_EARNED = (Payment.PENDING, Payment.PART, Payment.VOID, Payment.REFUNDED)
 
 #: Which state may follow which; docs/ARCHITECTURE.md is checked against this table.
 NEXT: dict[State, frozenset[State]] = {
-    State.CAPTURED: frozenset({State.HELD, State.RELEASED, State.CANCELLED}),
+    State.CAPTURED: frozenset({State.HELD, State.RELEASED, State.SHIPPED, State.CANCELLED}),
     State.HELD: frozenset({State.RELEASED, State.SHIPPED, State.CANCELLED}),
     State.RELEASED: frozenset({State.HELD, State.SHIPPED, State.CANCELLED}),
     State.SHIPPED: frozenset(),
@@ -99,11 +100,31 @@ def residue(order: Order) -> Money:
     return order.total - document_total(order)
 
 
+def wanted(order: Order) -> dict[str, int]:
+    """Units of each line that are to leave a warehouse; of a cancelled order none."""
+    if order.cancelled_at is not None:
+        return {}
+    return {line.key: line.quantity for line in order.lines if line.shippable and line.quantity}
+
+
+def wants_nothing(order: Order) -> bool:
+    """Edited down to nothing: no unit of any line, and no money either."""
+    units = sum(line.quantity for line in order.lines)
+    return order.complete and not units and not order.total.minor
+
+
 def blockers(
-    order: Order, *, unknown_skus: Sequence[str], short_units: int, rounding_limit_minor: int
+    order: Order,
+    *,
+    unknown_skus: Mapping[str, Sequence[str]],
+    short_units: int,
+    rounding_limit_minor: int,
 ) -> list[Blocker]:
-    """Everything that keeps this order back. Empty: it may go on."""
-    found = [_unknown(sku) for sku in unknown_skus]
+    """Everything that keeps this order back. Empty: it may go on.
+
+    `unknown_skus`: those nobody has named, each with known ones that are spelled alike.
+    """
+    found = [_unknown(sku, alike) for sku, alike in unknown_skus.items()]
     found += _money(order, rounding_limit_minor)
     found += _channel_says_wait(order)
     if short_units:
@@ -118,11 +139,14 @@ def blockers(
     return found
 
 
-def _unknown(sku: str) -> Blocker:
+def _unknown(sku: str, alike: Sequence[str]) -> Blocker:
+    near = " and ".join(repr(one) for one in alike)
+    but = f"; {near}, which differs only by case or blanks, is known" if alike else ""
     return Blocker(
         cause=f"unknown_sku:{sku}",
-        reason=f"no warehouse and no ERP knows the SKU {sku!r}",
-        next_step="Create the item in the warehouse, or correct the SKU on the channel.",
+        reason=f"no warehouse and no ERP knows the SKU {sku!r}{but}",
+        next_step="Create the item in the warehouse, correct the SKU on the channel, or say in "
+        "items.yaml which item it is.",
         books=True,
     )
 
@@ -156,7 +180,9 @@ def _channel_says_wait(order: Order) -> list[Blocker]:
                 books=True,
             )
         ]
-    if order.payment in _NOT_EARNED:
+    # Without a parcel nothing else says that the money of an authorized order is earned.
+    no_parcel = order.complete and not wanted(order)
+    if order.payment in _NOT_EARNED or (no_parcel and order.payment is not Payment.PAID):
         return [
             Blocker(
                 cause=f"payment:{order.payment}",

@@ -18,6 +18,7 @@ from core.errors import ConfigError, Problem
 from core.fields import Fields, Problems, quoted, suggest
 from core.manifest_table import ANSWERS, LOGIN_WORDS, MANIFEST
 from core.manifest_types import (
+    FOR_SALE,
     AcceptSpec,
     Budget,
     Hooks,
@@ -86,6 +87,8 @@ def stock_source(fields: Fields) -> StockSource:
         ordered_by=fields.choice("ordered_by"),
         settle_s=fields.seconds("settle"),
         missing_is_zero=fields.flag("missing_is_zero"),
+        gapless=fields.flag("gapless"),
+        for_sale=fields.words("for_sale") if fields.has("for_sale") else FOR_SALE,
     )
 
 
@@ -304,6 +307,7 @@ def _reads(fields: Fields) -> dict[str, ReadSpec]:
             overlap_s=one.seconds("overlap"),
             snapshot=one.flag("snapshot"),
             fetch=one.flag("fetch"),
+            full_every_s=one.seconds("full_every"),
         )
     return found
 

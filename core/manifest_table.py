@@ -73,6 +73,9 @@ _WORK: Table = {
     "reads.*.every": Option("duration", "how often", required=True, least=1),
     "reads.*.overlap": Option("duration", "how far to reach back", default="0s"),
     "reads.*.snapshot": Option("flag", "a pass is the whole truth", default="false"),
+    "reads.*.full_every": Option(
+        "duration", "read from the beginning again so often", default="0s"
+    ),
     "reads.*.fetch": Option("flag", "one object can be read again", default="false"),
     "accepts": Option("named", "commands that can be sent"),
     "accepts.*.safe_by": Option(
@@ -97,6 +100,10 @@ _WORK: Table = {
     "stock_source.ordered_by": Option("choice", "the order", required=True, choices=ORDERS),
     "stock_source.settle": Option("duration", "until it includes its own event", default="0s"),
     "stock_source.missing_is_zero": Option("flag", "an absent SKU has none", default="false"),
+    "stock_source.gapless": Option("flag", "movements are counted without a hole", default="false"),
+    "stock_source.for_sale": Option(
+        "words", "words for units that may be sold", default="[available, good]"
+    ),
 }
 
 _LIMITS: Table = {

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: Words of a warehouse for units that may be sold, where nobody says others.
+FOR_SALE = ("available", "good")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -46,6 +49,7 @@ class ReadSpec:
     overlap_s: float
     snapshot: bool
     fetch: bool
+    full_every_s: float = 0.0  # 0: never from the beginning again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,8 @@ class StockSource:
     ordered_by: str
     settle_s: float
     missing_is_zero: bool
+    gapless: bool = False
+    for_sale: tuple[str, ...] = FOR_SALE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

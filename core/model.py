@@ -137,6 +137,7 @@ class OrderLine:
     fulfilled: int = 0  # the channel's own count, compared, never adopted
     unit_keys: tuple[str, ...] = ()  # where the vendor tracks single units
     listing: str = ""
+    their_sku: str = ""  # the channel's word for the item, where an alias made `sku` of it
     hsn_code: str = ""
 
 
@@ -160,6 +161,8 @@ class QuantityLine:
     line: str = ""
     sku: str = ""
     quantity: int
+    lot: str = ""
+    expires_on: str = ""  # as its system writes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +206,9 @@ class StockReading:
     Exactly one of `on_hand` (our orders still inside) and `available` (already
     net of the orders the system accepted) drives the arithmetic: the basis the
     source declared. `counter` and `as_of` are the owner's own order of readings.
+    `measured` stands for that one where the system weighs or counts otherwise
+    (2.5 kg): the factor of the item's alias makes whole units of it, or it is held.
+    With a `lot` the number is that of one lot: kept, and no number of the item.
     """
 
     key: str
@@ -213,6 +219,26 @@ class StockReading:
     allocated: int | None = None
     counter: int | None = None
     as_of: datetime | None = None
+    status: str = ""  # "damaged", "in_transit": the owner's word where it is not plainly for sale
+    measured: Decimal | None = None
+    lot: str = ""
+    expires_on: str = ""  # as its system writes it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockMovement:
+    """So many units of a SKU came to a place (or left it), with the owner's number for that.
+
+    It is put in order among the readings by `counter` or `as_of`, whichever the source declared.
+    """
+
+    key: str
+    sku: str
+    place: str
+    units: int  # negative: they left
+    counter: int | None = None
+    as_of: datetime | None = None
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +253,7 @@ class Listing:
     channel_open: int | None = None  # units in its own open orders, for gross fields
     active: bool = True
     extras: dict[str, str] = field(default_factory=dict)
+    their_sku: str = ""  # the channel's word for the item, where an alias made `sku` of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +287,7 @@ class ReturnLine:
     quantity: int
     condition: str = "unknown"  # resellable | damaged | missing | unknown
     refund: Money | None = None
+    lot: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +358,7 @@ Record = (
     Order
     | Cancellation
     | StockReading
+    | StockMovement
     | Listing
     | Shipment
     | Return
@@ -343,6 +372,7 @@ RECORDS: dict[str, type[Record]] = {
     "order": Order,
     "cancellation": Cancellation,
     "stock_reading": StockReading,
+    "stock_movement": StockMovement,
     "listing": Listing,
     "shipment": Shipment,
     "return": Return,

@@ -7,10 +7,32 @@ makes a new one. Knows no vendor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
+from core.errors import InvariantBroken
+from core.items import Items
 from core.ledger import Source
+from core.model import NUMBERS
+from core.offer_rules import Rules
+from core.plausible import Limits
+from core.rule_kinds import Policy
+
+TRUECOUNT = "truecount"
+COMPANY = "company"
+#: Which numbers a command tells. A system is sent it if it reads one of them.
+TELLS: Mapping[str, tuple[str, ...]] = {
+    "fulfill_order": ("claim", "order"),
+    "cancel_fulfillment": ("claim", "order"),
+    "confirm_shipment": ("shipment",),
+    "book_order": ("order",),
+    "book_shipment": ("shipment",),
+    "book_invoice": ("order",),
+    "cancel_order": ("order",),
+}
+
+
+_STRICTEST: tuple[Policy, ...] = ("split", "adaptive", "shared")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +67,34 @@ class StockWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Owners:
+    """Who owns each number in each scope, and who is told it (DESIGN section 1)."""
+
+    owner: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    readers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+    def may_write(self, number: str, scope: str, writer: str) -> bool:
+        """Whether a value of this number may come from `writer`: only from its owner (G5)."""
+        return writer != "" and self.owner.get((number, scope)) == writer
+
+    def may_tell(self, kind: str, system: str, *, channel: str, location: str) -> bool:
+        """Whether this command may go to `system`: only to a reader of what it tells."""
+        if kind not in TELLS:
+            raise InvariantBroken(f"core/network.py does not say which numbers {kind} tells")
+        scopes = {"channel": channel, "location": location, "company": COMPANY}
+        return any(
+            system in self.readers.get((number, scopes[NUMBERS[number]]), ())
+            for number in TELLS[kind]
+        )
+
+    def may_offer(self, channel: str) -> bool:
+        """Whether we tell this channel what it may sell: it is ours to say, and it reads it."""
+        return self.may_write("available_to_sell", channel, TRUECOUNT) and (
+            channel in self.readers.get(("available_to_sell", channel), ())
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     company: str
     zone: ZoneInfo
@@ -56,9 +106,42 @@ class Network:
     accepts: Mapping[tuple[str, str], Accepts]  # by (system, command kind)
     stock_writes: Mapping[str, StockWrite]
     ignored_places: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    order_owner: Mapping[str, str] = field(default_factory=dict)  # by channel
-    price_owner: str = ""
+    limits: Mapping[str, Limits] = field(default_factory=dict)  # beyond them a number is asked
+    owners: Owners = field(default_factory=Owners)
     rounding_limit_minor: int = 0
+    rules: Rules = field(default_factory=Rules.none)
+    publication: Policy = "shared"
+    items: Items = field(default_factory=Items.none)
+
+    def with_items(self, items: Items) -> Network:
+        """The same with other items; offer rules choose by their tags."""
+        return replace(self, items=items, rules=replace(self.rules, tags=items.tagged))
+
+    def needs(self, sku: str) -> Mapping[str, int]:
+        """What one sold unit takes: itself, or the components of a kit."""
+        return self.items.needs(sku)
+
+    def family(self, sku: str) -> frozenset[str]:
+        """The items that draw on the same units: kits, and what is in them."""
+        return self.items.family(sku)
+
+    def publication_of(self, sku: str) -> Policy:
+        """How the pool of an item reaches its channels: the strictest word about its family."""
+        if not self.rules.written:
+            return self.publication
+        found = {
+            self.rules.policy(one, channel) or self.publication
+            for one in self.family(sku)
+            for channel in self.channels
+        }
+        return next((word for word in _STRICTEST if word in found), self.publication)
+
+    def safety_stock(self, sku: str, location: str, supply: int) -> int:
+        """Units kept out of sale here: by a rule about the item, or the location's own number."""
+        return self.rules.safety(sku, location, supply, self.locations[location].safety_stock)
+
+    def limits_of(self, system: str) -> Limits:
+        return self.limits.get(system) or Limits()
 
     def location_of(self, system: str, place: str) -> str | None:
         """Which location a system's word means; None if nobody said."""

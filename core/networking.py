@@ -5,13 +5,16 @@ from __future__ import annotations
 from core.config import Config
 from core.config_types import System
 from core.errors import ConfigError, Problem
+from core.items import Items
+from core.items_file import load_items
 from core.ledger import Source
 from core.network import Accepts, Location, Network, StockWrite
+from core.offer_rules import Rules
+from core.rules_file import Tags, load_rules
 
 
 def network_of(config: Config) -> Network:
     """The seller's network. Raises ConfigError where a location cannot be shipped from."""
-    owns = config.ownership
     systems = config.systems
     channels = tuple(name for name, s in systems.items() if "channel" in s.manifest.roles)
     return Network(
@@ -42,10 +45,30 @@ def network_of(config: Config) -> Network:
             if s.manifest.stock_write is not None
         },
         ignored_places={name: s.ignore_places for name, s in systems.items()},
-        order_owner={name: owns.owner("order", name) for name in channels},
-        price_owner=owns.owner("list_price"),
+        limits={name: s.limits for name, s in systems.items()},
+        owners=config.ownership.owners(),
         rounding_limit_minor=config.rounding_limit_minor,
+        publication=config.publish.policy,
     )
+
+
+def items_of(config: Config, network: Network) -> Items:
+    """The items of the file that `items:` names. Raises ConfigError with all its problems."""
+    if config.items is None:
+        return Items(many_words=frozenset(network.channels))
+    return load_items(
+        config.items,
+        config.items.as_posix(),
+        systems=config.systems,
+        channels=network.channels,
+    )
+
+
+def rules_of(config: Config, network: Network, tags: Tags) -> Rules:
+    """The offer rules of the file that `rules:` names. Raises ConfigError with all its problems."""
+    if config.rules is None:
+        return Rules(tags=tags)
+    return load_rules(config.rules, config.rules.as_posix(), network, tags)
 
 
 def _location(config: Config, name: str) -> Location:
@@ -83,4 +106,13 @@ def _source(system: System) -> Source:
         basis="available" if spec.basis == "available" else "on_hand",
         ordered_by=spec.ordered_by,  # type: ignore[arg-type]  # the manifest's closed list
         settle_s=spec.settle_s,
+        snapshot=_shows_all(system),
+        missing_is_zero=spec.missing_is_zero,
+        gapless=spec.gapless and spec.ordered_by == "counter",
+        for_sale=frozenset(spec.for_sale),
     )
+
+
+def _shows_all(system: System) -> bool:
+    read = system.manifest.reads.get("stock_reading")
+    return read is not None and read.snapshot

@@ -98,8 +98,10 @@ def read_yaml(path: Path, file: str, *, inside: Path | None = None) -> Node:
     return decode_yaml(read_file(path, file, inside=inside), file)
 
 
-def read_file(path: Path, file: str, *, inside: Path | None = None) -> bytes:
-    """A regular file of at most 1 MiB; with `inside`, only from below that folder.
+def read_file(
+    path: Path, file: str, *, inside: Path | None = None, most: int = YAML_BYTES_MAX
+) -> bytes:
+    """A regular file of at most `most` bytes; with `inside`, only from below that folder.
 
     A link is followed only while it stays inside, so that a mounted config map
     works and a planted link to another file does not (T8).
@@ -118,9 +120,9 @@ def read_file(path: Path, file: str, *, inside: Path | None = None) -> bytes:
         os.close(handle)
         raise _file_error(file, "is not a regular file")
     with os.fdopen(handle, "rb") as stream:
-        data = stream.read(YAML_BYTES_MAX + 1)
-    if len(data) > YAML_BYTES_MAX:
-        raise _file_error(file, "is larger than 1 MiB")
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise _file_error(file, f"is larger than {most // 1024**2} MiB")
     return data
 
 

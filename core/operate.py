@@ -1,4 +1,4 @@
-"""What an operator may change while the daemon runs: retry, replay, reload, sweep.
+"""What an operator may change while the daemon runs: retry, replay, reload, sweep, stop-sell.
 
 The command line asks the running daemon over its operations port; with no daemon
 running it takes the lock and does the same itself. Every verb is recorded.
@@ -6,17 +6,35 @@ running it takes the lock and does the same itself. Every verb is recorded.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from core import holds, intake, orders, outbox, stock, sweep
+from core import (
+    doubts,
+    fulfillment,
+    holds,
+    intake,
+    items_in_force,
+    outbox,
+    overrides,
+    passes,
+    readings,
+    rules_in_force,
+    sweep,
+)
 from core.app import App
+from core.clock import written
 from core.errors import MappingError, TruecountError
+from core.fields import quoted
+from core.rule_kinds import Override, StopSell
 from core.store import schema as s
 from core.work import Work
 
-VERBS = ("retry", "replay", "reload", "sweep", "accept")
+VERBS = ("retry", "replay", "reload", "sweep", "accept", "stop-sell", "resume-sell")
+#: The longest reason an operator gives; it stands in tables and in the log.
+REASON_LETTERS_MAX = 200
 
 
 class Unknown(TruecountError):
@@ -37,6 +55,10 @@ async def operate(app: App, verb: str, words: dict[str, Any]) -> dict[str, Any]:
         return await _sweep(
             app, str(words.get("system", "")), words.get("resource"), full=bool(words.get("full"))
         )
+    if verb == "stop-sell":
+        return await _stop_sell(app, words)
+    if verb == "resume-sell":
+        return await _resume_sell(app, words)
     raise LookupError(verb)
 
 
@@ -97,7 +119,7 @@ async def _replay(app: App, hold: object, inbox_seq: object) -> dict[str, Any]:
 def _reconsider_held(work: Work, connection: Connection) -> None:
     held = connection.execute(select(s.orders.c.id).where(s.orders.c.state == "held")).scalars()
     for order_id in list(held):
-        orders.reconsider(work, order_id)
+        fulfillment.reconsider(work, order_id)
 
 
 async def _accept(app: App, hold: object) -> dict[str, Any]:
@@ -111,9 +133,14 @@ async def _accept(app: App, hold: object) -> dict[str, Any]:
             raise Unknown(f"no open exception has the number {hold}; see `truecount holds`")
         work = _work(app, connection)
         if found.cause.startswith("counter_reset:"):
-            stock.forget_counters(work, found.system)
+            readings.forget_counters(work, found.system)
             count = intake.replay(work, _waiting(connection, found.id))
-        elif found.cause.startswith(orders.LATE):
+        elif found.cause.startswith(doubts.IMPLAUSIBLE):
+            count = intake.replay(work, _waiting(connection, found.id), accepted=True)
+        elif found.cause.startswith(passes.UNLIKELY):
+            count = passes.accept(work, found.cause)
+            _close_all(work, connection, found.id)
+        elif found.cause.startswith(holds.LATE):
             count = _close_all(work, connection, found.id)
         else:
             raise Unknown(f"it closes by itself when its cause is gone: {found.next_step}")
@@ -145,14 +172,23 @@ def _close_all(work: Work, connection: Connection, hold_id: int) -> int:
         causes = holds.open_causes(work, row.member, row.ref)
         others = {cause for cause, number in causes.items() if number != hold_id}
         holds.close_member(work, row.member, row.ref, keep=others)
+        if row.member == "order":
+            fulfillment.reconsider(work, int(row.ref))  # counted in the warehouse: asked again
     return len(rows)
 
 
 async def _reload(app: App) -> dict[str, Any]:
-    """Read the mappings again; on any error the old ones stay in force (H34)."""
+    """Read items, mappings and offer rules again; on any error the old ones stay (H34).
+
+    The items come first: rules choose by their tags. They are a file of their own, so a
+    problem of the others does not take them back.
+    """
+    items = await items_in_force.reload(app)
+    rules = await rules_in_force.read(app)
     problems = app.book.reload()
     if problems:
         raise MappingError(problems)
+    await rules_in_force.take(app, rules)
 
     def unit(connection: Connection) -> int:
         causes = select(s.holds.c.id).where(
@@ -172,7 +208,10 @@ async def _reload(app: App) -> dict[str, Any]:
         work.finish()
         return count
 
-    return {"replayed": await app.store.write(unit)}
+    done = {"replayed": await app.store.write(unit)}
+    if app.config.items:
+        done |= {"aliases": len(items.aliases), "kits": len(items.kits)}
+    return done | ({"rules": len(rules.written)} if app.config.rules else {})
 
 
 async def _sweep(app: App, system: str, resource: object, *, full: bool) -> dict[str, Any]:
@@ -188,3 +227,82 @@ async def _sweep(app: App, system: str, resource: object, *, full: bool) -> dict
 
     await app.store.write(unit)
     return {"due": resources}
+
+
+# ------------------------------------------------------------------ stop-sell, resume-sell
+
+
+async def _stop_sell(app: App, words: dict[str, Any]) -> dict[str, Any]:
+    """Nobody sells this item from now on, on one channel or on all."""
+    override = Override(
+        sku=_sku(app, words),
+        channel=_channel(app, words),
+        by=_said(words, "by"),
+        reason=_said(words, "reason"),
+        since=app.clock.now(),
+        until=_until(app, words),
+    )
+    await rules_in_force.act(app, lambda work: overrides.stop(work, override))
+    until = f"{override.until:%Y-%m-%d %H:%M %Z}" if override.until else "somebody resumes it"
+    return {"stopped": override.sku, "on": override.channel or "every channel", "until": until}
+
+
+async def _resume_sell(app: App, words: dict[str, Any]) -> dict[str, Any]:
+    """The rules of the file alone say again what is sold of this item."""
+    sku, channel = _sku(app, words), _channel(app, words)
+    by = _said(words, "by") if words.get("by") else "an operator"
+
+    def change(work: Work) -> int:
+        ended = overrides.resume(work, sku, channel, by)
+        if not ended:
+            raise Unknown(_why_not_resumed(app, sku, channel))
+        return ended
+
+    await rules_in_force.act(app, change)
+    return {"resumed": sku, "on": channel or "every channel"}
+
+
+def _why_not_resumed(app: App, sku: str, channel: str) -> str:
+    stops = [r for r in app.network.rules.about(sku) if isinstance(r.says, StopSell)]
+    if channel and any(not rule.origin and not rule.channels for rule in stops):
+        return f"{sku} is stopped on every channel: resume it without --channel"
+    for rule in stops:
+        if rule.origin:
+            return f"{rule.origin} stops {sku}: remove that row, then `truecount reload`"
+    return f"nobody has stopped {sku}" + (f" on {channel}" if channel else "")
+
+
+def _sku(app: App, words: dict[str, Any]) -> str:
+    sku = str(words.get("sku", ""))
+    with app.store.read() as connection:
+        if sku not in rules_in_force.known_skus(connection):
+            raise Unknown(f"no warehouse, ERP or channel has named the SKU {sku!r}")
+    return sku
+
+
+def _channel(app: App, words: dict[str, Any]) -> str:
+    channel = str(words.get("channel", ""))
+    if channel and channel not in app.network.channels:
+        known = ", ".join(app.network.channels)
+        raise Unknown(f"no channel is called {channel!r}; there are {known}")
+    return channel
+
+
+def _said(words: dict[str, Any], key: str) -> str:
+    text = " ".join(str(words.get(key, "")).split())
+    if not text or len(text) > REASON_LETTERS_MAX or not text.isprintable():
+        raise Unknown(f"--{key} is a text of at most {REASON_LETTERS_MAX} letters")
+    return text
+
+
+def _until(app: App, words: dict[str, Any]) -> datetime | None:
+    text = str(words.get("until", ""))
+    if not text:
+        return None
+    try:
+        until = written(text, app.network.zone, ends=True)
+    except ValueError as error:
+        raise Unknown(f"--until {quoted(text)} {error}") from None
+    if until <= app.clock.now():
+        raise Unknown(f"--until {quoted(text)} is over already")
+    return until

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from core.fields import Option, Table
 
-POLICIES = ("shared",)
+POLICIES = ("shared", "split", "adaptive")
 LEVELS = ("debug", "info", "warning", "error")
 
 _COMPANY: Table = {
@@ -45,6 +45,16 @@ _COMPANY: Table = {
         "text",
         "The folder of the mapping files, one folder per connector.",
         default="mappings",
+    ),
+    "items": Option(
+        "text",
+        "The file of the items: what a system calls them otherwise, kits and packs, cases and\n"
+        "other units (docs/items.md). Without it every SKU is the same everywhere.",
+    ),
+    "rules": Option(
+        "text",
+        "The file of the offer rules: how much of an item each channel shows (docs/rules.md).\n"
+        "Without it every channel shows its whole pool.",
     ),
 }
 
@@ -152,6 +162,49 @@ _SYSTEMS: Table = {
     "systems.*.stock_source.missing_is_zero": Option(
         "flag", "A SKU absent from a complete reading has no units.", default="false"
     ),
+    "systems.*.stock_source.gapless": Option(
+        "flag",
+        "Its movements are counted without a hole, and each of its readings says how\n"
+        "far it had counted. A hole is then noticed and read over.",
+        default="false",
+    ),
+    "systems.*.stock_source.for_sale": Option(
+        "words",
+        "Its words for units that may be sold. A reading with another word (damaged,\n"
+        "quarantine) is shown and never sold; one without a word is sold.",
+        default="[available, good]",
+    ),
+    "systems.*.plausible": Option(
+        "block",
+        "Numbers beyond these limits are held and asked about: `truecount accept` believes them.",
+    ),
+    "systems.*.plausible.negative": Option(
+        "count", "A number lower than minus this.", default="100"
+    ),
+    "systems.*.plausible.times": Option(
+        "number", "A number more than so many times the last one …", default="10", least=1
+    ),
+    "systems.*.plausible.units": Option(
+        "count", "… and higher by more than so many units.", default="1000"
+    ),
+    "systems.*.plausible.never": Option(
+        "words",
+        "Numbers that stand for none.",
+        default="[-999, -9999, -99999, 99999, 999999, 9999999]",
+    ),
+    "systems.*.plausible.gone_percent": Option(
+        "number",
+        "A pass after which more than so many percent of its SKUs with units have\n"
+        "none, or of its objects are gone …",
+        default="25",
+        least=0,
+        most=100,
+    ),
+    "systems.*.plausible.gone_least": Option(
+        "count",
+        "… and more than so many. A pass that shows nothing at all is always asked about.",
+        default="10",
+    ),
 }
 
 _STOCK: Table = {
@@ -188,8 +241,9 @@ _STOCK: Table = {
     "publish": Option("block", "How channels are told what they may sell."),
     "publish.policy": Option(
         "choice",
-        "shared: every channel shows the whole pool. The possible oversell is bounded, and the\n"
-        "bound is printed.",
+        "shared: every channel shows the whole pool; the possible oversell is bounded, and the\n"
+        "bound is printed. split: the pool is divided, and no unit is shown twice. adaptive:\n"
+        "shared while units are plenty, divided while they are few.",
         default="shared",
         choices=POLICIES,
     ),

@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from core import commands, orders, outcomes
+from core import aliases, commands, fulfillment, outcomes
 from core.clock import Clock, stamp, unstamp
 from core.codec import from_json
 from core.contract import Command, Receipt
@@ -187,7 +187,8 @@ class Outbox:
 
     def _command(self, row: Row[Any]) -> Command:
         aad = commands.aad(row.key)
-        record = from_json(COMMANDS[row.kind], self._seal.open(row.record, aad))
+        ours = from_json(COMMANDS[row.kind], self._seal.open(row.record, aad))
+        record = aliases.theirs(self._network().items, row.system, ours)
         if row.body is not None:
             body = load_json(self._seal.open(row.body, aad))
         else:
@@ -327,7 +328,7 @@ class Outbox:
             outcomes.done(work, current, ended.receipt)
         elif ended.state == "dead":
             outcomes.refused(work, current, ended.words)
-        orders.go_on(work)
+        fulfillment.go_on(work)
         return work.finish()
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select
 
-from core import holds, orders
-from core.clock import stamp
+from core import claim_moves, endings, holds, order_rows
 from core.contract import Receipt
 from core.lifecycle import State
 from core.store.schema import claims
@@ -33,30 +32,32 @@ def done(work: Work, command: Row[Any], receipt: Receipt) -> None:
     if command.kind == "fulfill_order":
         _accepted(work, command, receipt)
     elif command.kind == "cancel_fulfillment":
-        orders.finish_cancel(work, command.order_id)
+        endings.finish_cancel(work, command.order_id)
 
 
 def _accepted(work: Work, command: Row[Any], receipt: Receipt) -> None:
-    work.connection.execute(
-        update(claims)
-        .where(
+    rows = work.connection.execute(
+        select(claims).where(
             claims.c.order_id == command.order_id,
             claims.c.state == "open",
             claims.c.opened_at <= command.queued_at,  # a late answer says nothing of a later ask
             claims.c.accepted_at.is_(None),
         )
-        .values(
-            accepted_at=stamp(work.now),
-            accepted_counter=receipt.counter,
-            accepted_as_of=stamp(receipt.as_of) if receipt.as_of else None,
-        )
-    )
-    rows = work.connection.execute(
-        select(claims.c.sku, claims.c.location)
-        .where(claims.c.order_id == command.order_id)
-        .distinct()
-    )
+    ).all()
     for row in rows:
+        marks = claim_moves.marks(
+            work, "accepted", command.system, row.location, receipt.counter, receipt.as_of
+        )
+        claim_moves.move(
+            work,
+            row,
+            "accepted",
+            values=marks,
+            stop=5,
+            system=command.system,
+            counter=marks["accepted_counter"],
+            as_of=marks["accepted_as_of"],
+        )
         # An on-hand number does not know of acceptances: nothing more may be sold by one.
         if work.network.source_of(row.location).basis == "available":
             work.sku_changed(row.sku, "accepted")
@@ -73,9 +74,9 @@ def refused(work: Work, command: Row[Any], words: str) -> None:
         words=words,
     )
     if command.kind == "cancel_fulfillment":
-        row = orders.by_id(work, command.order_id)
+        row = order_rows.by_id(work, command.order_id)
         if row.state != State.CANCELLED:
-            orders.too_late(work, row)
+            endings.too_late(work, row)
     holds.open_hold(
         work,
         cause=f"refused:{command.system}:{command.kind}:{words[:80]}",

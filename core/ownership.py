@@ -3,7 +3,8 @@
 Every number has exactly one owner in every scope: a location, a channel, a
 courier or the company. Two owners, an owner that cannot own, a reader that
 cannot be told, or a location whose units nobody counts are refused here, with
-the lines of everything involved. Every outgoing write asks `may_write`.
+the lines of everything involved. What comes of it is `core.network.Owners`: every
+number that arrives asks it, and every write that leaves.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from core.config_types import Location, OwnerRow, System
 from core.errors import InvariantBroken, Problem
 from core.fields import quoted, suggest
 from core.model import NUMBERS
+from core.network import COMPANY, TRUECOUNT, Owners
 
-TRUECOUNT = "truecount"
-COMPANY = "company"
 #: The numbers only we can own; an OMS may be given the first instead.
 OURS = ("available_to_sell", "claim")
 
@@ -72,10 +72,6 @@ class Ownership:
         owned = self._table.get((number, scope))
         return owned.owner if owned else ""
 
-    def may_write(self, number: str, scope: str, writer: str) -> bool:
-        """Whether a value of this number may come from `writer`: only from its owner."""
-        return writer != "" and self.owner(number, scope) == writer
-
     def readers(self, number: str, scope: str = COMPANY) -> tuple[str, ...]:
         """The systems that are told: the stated ones, or all that can receive it."""
         owner = self.owner(number, scope)
@@ -87,6 +83,13 @@ class Ownership:
             name
             for name, system in self._systems.items()
             if name != owner and number in system.manifest.receives
+        )
+
+    def owners(self) -> Owners:
+        """The same, as the decisions ask it and the log remembers it."""
+        return Owners(
+            owner={key: owned.owner for key, owned in self._table.items()},
+            readers={key: self.readers(*key) for key in self._table},
         )
 
     def table(self) -> tuple[Owned, ...]:
@@ -267,6 +270,22 @@ class Ownership:
                     f" and {system.manifest.file} does not accept fulfill_order",
                     f"Remove `serves` from {name}, or give its shipment to another system.",
                 )
+            for channel in location.serves:
+                self._check_is_told(ships, location, channel)
+
+    def _check_is_told(self, ships: Owned, location: Location, channel: str) -> None:
+        """Who ships an order is told of it: a release nobody hears would wait for ever."""
+        told = Owners(readers={key: self.readers(*key) for key in self._table})
+        if ("order", channel) not in self._table or told.may_tell(
+            "fulfill_order", ships.owner, channel=channel, location=location.name
+        ):
+            return
+        self._add(
+            ships.line,
+            f"{ships.owner} ships from location {location.name} ({self._file}:{location.line}),"
+            f" and is a reader neither of claim nor of order of {channel}",
+            f"Add {ships.owner} to the readers of order, or give the shipment to another system.",
+        )
 
     def _check_meaning(self, location: str) -> None:
         """S3: a number that may or may not contain our orders is worth nothing."""

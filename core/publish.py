@@ -11,77 +11,64 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, select
 
-from core import holds, ledger, stock
-from core.clock import Clock, stamp, unstamp
+from core import dividing, holds, offers, pace, publish_rows, quotas
+from core.clock import Clock, unstamp
 from core.contract import Offer, OfferResult, Publishes
+from core.dividing import Basis, Division
 from core.errors import ConnectorError, InDoubt, RateLimited
-from core.limiter import Urgency, urgent
+from core.limiter import urgent
 from core.network import Network
+from core.pools import Pools
+from core.publish_rows import tell_again
 from core.seal import Seal
-from core.steps import Steps
+from core.steps import Steps, last_step
 from core.store.engine import Store
-from core.store.hot import Hot
-from core.store.schema import feed, listings, publish_cursors, published, republish, told
-from core.sweep import sweep_now
+from core.store.schema import told
+from core.sweep import sweep_by, sweep_now
 from core.work import Work
 
 #: A failed call is tried again after this, doubled, at most 5 minutes, with jitter.
 BACKOFF_S = 1.0
 BACKOFF_MAX_S = 300.0
-#: Numbers remembered for the other channels; beyond it they are computed again.
-POOLS_MAX = 200_000
-
-#: (sku, location) -> units that location may sell
-Sellable = Callable[[str, str], int]
 
 
 @dataclass(slots=True)
 class Batch:
     """What one call tells one channel, and how far it carries the channel's cursor."""
 
-    skus: list[str]
-    offers: list[Offer]
-    again: set[str]  # SKUs that were due for a reason of their own
-    seq: int
-    fresh: bool  # something changed, as against only told again
+    due: list[str]  # SKUs to look at, in this order
+    again: set[str]  # those of them that are due for a reason of their own
+    after: int  # where the channel's cursor stands
+    seqs: dict[str, int]  # where those that changed stand in the feed
+    changed_at: dict[str, str]
+    taken: list[str] = field(default_factory=list)  # as many as fit one call
+    offers: list[Offer] = field(default_factory=list)
+    divisions: dict[str, Division] = field(default_factory=dict)
+    position: int = 0  # the last step the quantities were computed after; the proof folds up to it
 
+    def compute(self, work: Work, system: str, basis: Basis) -> None:
+        """What the listings of these SKUs should show now."""
+        self.position = last_step(work.connection)
+        wanted = offers.wanted(work, system, self.due, basis)
+        self.taken, self.divisions = wanted.taken, wanted.divisions
+        self.offers = sorted(wanted.offers, key=offers.lower_first)
 
-class Pools:
-    """What each location may sell of a SKU, computed once for all channels.
+    @property
+    def seq(self) -> int:
+        """How far the channel has been told, once this is."""
+        return max((self.seqs[sku] for sku in self.taken if sku in self.seqs), default=self.after)
 
-    Whatever changes the number moves the SKU in the change feed, so a value
-    computed at one `seq` holds until the next.
-    """
-
-    def __init__(self) -> None:
-        self._network: Network | None = None
-        self._known: dict[tuple[str, str], tuple[int, int]] = {}
-
-    def of(self, work: Work, seqs: Mapping[str, int]) -> Sellable:
-        """The lookup for one batch, whose SKUs stand at `seqs` in the feed."""
-        if self._network is not work.network or len(self._known) > POOLS_MAX:
-            self._network, self._known = work.network, {}
-
-        def sellable(sku: str, location: str) -> int:
-            seq = seqs.get(sku, -1)
-            known = self._known.get((sku, location))
-            if known is not None and known[0] == seq:
-                return known[1]
-            units = stock.terms_of(work, sku, location).sellable
-            if seq >= 0:
-                self._known[sku, location] = (seq, units)
-            return units
-
-        return sellable
+    def needs_deciding(self) -> bool:
+        """Something here is decided in the transaction that writes it down, not before."""
+        return any(one.drained or one.changes_mode for one in self.divisions.values())
 
 
 class Publisher:
@@ -117,13 +104,11 @@ class Publisher:
         def unit(connection: Connection) -> None:
             rows = connection.execute(select(told).where(told.c.ended_at.is_(None))).all()
             for row in rows:
-                for offer in orjson.loads(row.offers):
+                offered = orjson.loads(row.offers)
+                quotas.lose(connection, row.system, offered)
+                for offer in offered:
                     tell_again(connection, row.system, offer["sku"], now, "answer lost")
-                connection.execute(
-                    update(told)
-                    .where(told.c.id == row.id)
-                    .values(ended_at=stamp(now), result="lost")
-                )
+                publish_rows.lose_call(connection, row.id, now, "lost")
 
         await self._store.write(unit)
 
@@ -132,11 +117,9 @@ class Publisher:
         now = self._clock.now()
         blocked = max(self._resume_at.get(system, now), self._linger_until.get(system, now))
         with self._store.read() as connection:
-            again = connection.execute(
-                select(func.min(republish.c.due_at)).where(republish.c.system == system)
-            ).scalar_one()
-            last = connection.execute(select(func.coalesce(func.max(feed.c.seq), 0))).scalar_one()
-            seq = _cursor(connection, system)
+            again = publish_rows.next_again(connection, system)
+            last = publish_rows.end_of_feed(connection)
+            seq = publish_rows.cursor(connection, system)
         if last > seq:
             return max(now, blocked)
         return max(unstamp(again), blocked) if again else None
@@ -149,20 +132,22 @@ class Publisher:
         batch = self._gather(system)
         if batch is None or self._waits_for_more(system, batch):
             return 0
-        if not batch.offers:
+        told_id = None
+        if batch.offers or batch.needs_deciding():
+            told_id = await self._intend(system, batch)
+        if told_id is None:
             await self._settle(system, batch, None, [])
-            return len(batch.skus)
-        told_id = await self._intend(system, batch)
+            return len(batch.taken)
         connector: Publishes = self._connectors[system]
         try:
-            with urgent(_urgency(batch.offers)):
+            with urgent(offers.urgency(batch.offers)):
                 results = await connector.publish(batch.offers)
         except ConnectorError as error:
             await self._call_failed(system, batch, told_id, error)
             return 0
         self._failures.pop(system, None)
         await self._settle(system, batch, told_id, results)
-        return len(batch.skus)
+        return len(batch.taken)
 
     def _waits_for_more(self, system: str, batch: Batch) -> bool:
         """A young change waits a moment for the next, so that calls are few. A zero never does.
@@ -172,7 +157,7 @@ class Publisher:
         """
         now = self._clock.now()
         until = self._linger_until.setdefault(system, now + self._linger)
-        if batch.fresh and now < until and all(offer.quantity for offer in batch.offers):
+        if batch.seqs and now < until and all(offer.quantity for offer in batch.offers):
             return True
         del self._linger_until[system]
         return False
@@ -182,58 +167,62 @@ class Publisher:
     def _gather(self, system: str) -> Batch | None:
         network = self._network()
         limit = network.stock_writes[system].batch
-        now = stamp(self._clock.now())
-        with self._store.read() as connection:
-            seq = _cursor(connection, system)
-            fresh = _FRESH(connection, after=seq, limit=limit).all()
-            due = set(_AGAIN(connection, system=system, now=now, limit=limit).scalars())
-            skus = list(dict.fromkeys([row.sku for row in fresh] + sorted(due)))
-            if not skus:
+        now = self._clock.now()
+        with self._store.snapshot() as connection:
+            seq = publish_rows.cursor(connection, system)
+            fresh = publish_rows.changed(connection, seq, limit)
+            again = publish_rows.due_again(connection, system, now, limit)
+            due = list(dict.fromkeys([row.sku for row in fresh] + sorted(again)))
+            if not due:
                 return None
             seqs = {row.sku: row.seq for row in fresh}
-            if due - seqs.keys():
-                seqs |= {row.sku: row.seq for row in connection.execute(_SEQS, {"skus": list(due)})}
-            work = Work.begin(connection, network, self._seal, self._clock.now())
-            sellable = self._pools.of(work, seqs)
-            offers, taken = offers_of(work, system, skus, limit, sellable)
-        covered = [row.seq for row in fresh if row.sku in taken]
-        return Batch(
-            skus=taken,
-            offers=sorted(offers, key=_lower_first),
-            again=due & set(taken),
-            seq=max(covered, default=seq),
-            fresh=bool(fresh),
-        )
-
-    async def _intend(self, system: str, batch: Batch) -> int:
-        """Committed before the first byte leaves, like every write to a system."""
-        now = self._clock.now()
-        rows = [
-            {
-                "listing": o.listing,
-                "place": o.place,
-                "sku": o.sku,
-                "quantity": o.quantity,
-                "shown": o.shown,
-            }
-            for o in batch.offers
-        ]
-
-        def unit(connection: Connection) -> int:
-            return int(
-                connection.execute(
-                    insert(told)
-                    .values(
-                        system=system,
-                        key=batch.offers[0].key,
-                        began_at=stamp(now),
-                        offers=orjson.dumps(rows).decode(),
-                    )
-                    .returning(told.c.id)
-                ).scalar_one()
+            batch = Batch(
+                due=due,
+                again=again,
+                after=seq,
+                seqs=seqs,
+                changed_at={row.sku: row.changed_at for row in fresh},
             )
+            known = seqs | publish_rows.seqs_of(connection, again - seqs.keys())
+            work = Work.begin(connection, network, self._seal, now)
+            batch.compute(work, system, self._pools.looked_at(work, known))
+        return batch
 
-        return await self._store.write(unit)
+    async def _intend(self, system: str, batch: Batch) -> int | None:
+        """Committed before the first byte leaves, like every write to a system.
+
+        What concerns a divided pool is decided here once more: between the look at
+        it and this transaction another channel may have been raised from the same units.
+        None: nothing is left to be told.
+        """
+        now = self._clock.now()
+        steps, told_id = await self._store.write(
+            lambda connection: self._write_down(connection, system, batch, now)
+        )
+        steps.tell()
+        return told_id
+
+    def _write_down(
+        self, connection: Connection, system: str, batch: Batch, now: datetime
+    ) -> tuple[Steps, int | None]:
+        work = Work.begin(connection, self._network(), self._seal, now)
+        if batch.divisions:
+            seqs = publish_rows.seqs_of(connection, batch.due)
+            batch.compute(work, system, self._pools.decided(work, seqs))
+            for division in batch.divisions.values():
+                dividing.begin(work, division)
+        if not batch.offers:
+            return work.finish(), None
+        for offer in batch.offers:
+            if offer.sku in batch.divisions:
+                outlets = batch.divisions[offer.sku].outlets
+                quota = outlets[system, offer.listing, offer.place].quota
+                quotas.intend(work, system, offer, quota)
+        rows = [offers.told_row(offer) for offer in batch.offers]
+        told_id = publish_rows.begin_call(
+            connection, system, batch.offers, now, batch.position, rows
+        )
+        return work.finish(), told_id
 
     # -------------------------------------------------------------- what became of it
 
@@ -256,62 +245,65 @@ class Publisher:
         now: datetime,
     ) -> Steps:
         work = Work.begin(connection, self._network(), self._seal, now)
-        if batch.again:
-            connection.execute(
-                delete(republish).where(
-                    republish.c.system == system, republish.c.sku.in_(batch.again)
-                )
-            )
+        publish_rows.not_again(connection, system, batch.again.intersection(batch.taken))
         answered = {(r.listing, r.place): r for r in results}
         held = holds.open_refs(work, "listing", system)
+        said = [(offer, answered.get((offer.listing, offer.place))) for offer in batch.offers]
         rows = []
-        for offer in batch.offers:
-            result = answered.get((offer.listing, offer.place))
+        for offer, result in said:
             if result is None:  # the connector did not get to it: nothing was sent
-                tell_again(
-                    connection, system, offer.sku, now + timedelta(seconds=BACKOFF_S), "not sent"
-                )
+                soon = now + timedelta(seconds=BACKOFF_S)
+                tell_again(connection, system, offer.sku, soon, "not sent")
                 continue
             self._record_offer(work, system, offer, result, held)
-            rows.append(
-                {
-                    "listing": offer.listing,
-                    "place": offer.place,
-                    "sku": offer.sku,
-                    "quantity": offer.quantity,
-                    "shown": offer.shown,
-                    "outcome": result.outcome,
-                    "now": result.shown,
-                }
-            )
+            rows.append(offers.told_row(offer, outcome=result.outcome, now=result.shown))
+        self._record_divided(work, system, batch, said)
         if told_id is not None:
-            connection.execute(
-                update(told)
-                .where(told.c.id == told_id)
-                .values(ended_at=stamp(now), result="answered", offers=orjson.dumps(rows).decode())
-            )
-        _MOVE_CURSOR(connection, system=system, seq=batch.seq)
+            publish_rows.end_call(connection, told_id, now, rows)
+            oldest = [batch.changed_at[o.sku] for o, r in said if r and o.sku in batch.changed_at]
+            if oldest:
+                late = (now - unstamp(min(oldest))).total_seconds()
+                pace.delayed(connection, system, "told", late, now)
+        publish_rows.move_cursor(connection, system, batch.seq)
         return work.finish()
+
+    def _record_divided(
+        self,
+        work: Work,
+        system: str,
+        batch: Batch,
+        said: Sequence[tuple[Offer, OfferResult | None]],
+    ) -> None:
+        """What the answers mean for quotas, and when a drain may free units of them."""
+        divided = [(offer, result) for offer, result in said if offer.sku in batch.divisions]
+        known = quotas.answered(work, system, divided)
+        for division in batch.divisions.values():
+            if look_at := dividing.waits_until(work, system, division, known):
+                why = "its orders are drained"
+                tell_again(work.connection, system, division.sku, look_at, why)
+                sweep_by(work.connection, system, "order", look_at - dividing.DRAIN_RETRY)
 
     def _record_offer(
         self, work: Work, system: str, offer: Offer, result: OfferResult, held: set[str]
     ) -> None:
         member = f"{system}:{offer.listing}:{offer.place}"
-        if result.outcome == "accepted":
-            _publish(work, system, offer, offer.quantity, "")
+        if result.outcome == "accepted" or _is_there_already(offer, result):
+            publish_rows.shows(work.connection, system, offer, offer.quantity, "", work.now)
             if member in held:
                 holds.close_member(work, "listing", member)
             work.steps.add(
                 6, "offer.published", system=system, sku=offer.sku, units=offer.quantity,
-                place=offer.place,
+                listing=offer.listing, place=offer.place,
             )  # fmt: skip
             return
         work.steps.add(
             6, f"offer.{result.outcome}", system=system, sku=offer.sku, units=offer.quantity,
-            shown=result.shown, words=result.words[:200],
+            shown=result.shown, words=result.words[:200], listing=offer.listing,
+            place=offer.place,
         )  # fmt: skip
         if result.outcome == "rejected":
-            _publish(work, system, offer, None, result.words[:300] or "rejected")
+            words = result.words[:300] or "rejected"
+            publish_rows.shows(work.connection, system, offer, None, words, work.now)
             holds.open_hold(
                 work,
                 cause=f"refused_offer:{system}:{result.words[:80]}",
@@ -326,7 +318,7 @@ class Publisher:
         # stale or unknown: the channel moved by itself, or we do not know. Its orders
         # first, so that what it sold is claimed before the number is written again (H19).
         settle = work.network.stock_writes[system].settle_s
-        _publish(work, system, offer, result.shown, result.outcome)
+        publish_rows.shows(work.connection, system, offer, result.shown, result.outcome, work.now)
         due = work.now + timedelta(seconds=settle + 0.2)
         tell_again(work.connection, system, offer.sku, due, result.outcome)
         sweep_now(work.connection, system, "order", work.now)
@@ -344,176 +336,26 @@ class Publisher:
         now = self._clock.now()
         self._resume_at[system] = now + timedelta(seconds=wait)
         structlog.get_logger().warning(
-            "publish.failed", system=system, skus=len(batch.skus), words=str(error),
+            "publish.failed", system=system, skus=len(batch.taken), words=str(error),
             again_s=round(wait, 1),
         )  # fmt: skip
         lost = isinstance(error, InDoubt)
 
         def unit(connection: Connection) -> None:
-            connection.execute(
-                update(told)
-                .where(told.c.id == told_id)
-                .values(ended_at=stamp(now), result="lost" if lost else "not sent")
-            )
+            publish_rows.lose_call(connection, told_id, now, "lost" if lost else "not sent")
+            divided = [offer for offer in batch.offers if offer.sku in batch.divisions]
             if lost:
-                for sku in batch.skus:
+                quotas.lose(connection, system, map(offers.told_row, divided))
+                for sku in batch.taken:
                     tell_again(connection, system, sku, now, "answer lost")
+                return
+            work = Work.begin(connection, self._network(), self._seal, now)
+            quotas.answered(work, system, [(offer, None) for offer in divided])
+            work.finish()
 
         await self._store.write(unit)
 
 
-# ------------------------------------------------------------------ offers
-
-
-def offers_of(
-    work: Work, system: str, skus: Sequence[str], limit: int, sellable: Sellable
-) -> tuple[list[Offer], list[str]]:
-    """Offers for as many of these SKUs as fit one call, and the SKUs taken.
-
-    An offer equal to what the channel last acknowledged is left out, unless
-    the channel itself shows something else.
-    """
-    rows = _listings(work.connection, system, skus)
-    by_sku: dict[str, list[Row[Any]]] = {}
-    for row in rows:
-        by_sku.setdefault(row.sku, []).append(row)
-    offers: list[Offer] = []
-    taken: list[str] = []
-    for sku in skus:
-        found = (_offer(work, system, row, sellable) for row in by_sku.get(sku, []))
-        wanted = [offer for offer in found if offer is not None]
-        if offers and len(offers) + len(wanted) > limit:
-            break
-        offers += wanted
-        taken.append(sku)
-    return offers, taken
-
-
-def quantity_of(work: Work, system: str, sku: str, place: str) -> int:
-    """available_to_sell of one listing: the pool of the locations it shows."""
-    places = work.network.serving_place(system, place)
-    return ledger.pool(stock.terms_of(work, sku, location).sellable for location in places)
-
-
-_LISTINGS = (
-    select(
-        listings,
-        published.c.quantity.label("acked"),
-        published.c.acked_at,
-        published.c.words.label("trouble"),
-    )
-    .outerjoin(
-        published,
-        (published.c.system == listings.c.system)
-        & (published.c.listing == listings.c.listing)
-        & (published.c.place == listings.c.place),
-    )
-    .where(
-        listings.c.system == bindparam("system"),
-        listings.c.sku.in_(bindparam("skus", expanding=True)),
-        listings.c.active == 1,
-    )
-    .order_by(listings.c.listing, listings.c.place)
-)
-
-
-def _listings(connection: Connection, system: str, skus: Sequence[str]) -> Sequence[Row[Any]]:
-    return connection.execute(_LISTINGS, {"system": system, "skus": list(skus)}).all()
-
-
-def _offer(work: Work, system: str, row: Row[Any], sellable: Sellable) -> Offer | None:
-    places = work.network.serving_place(system, row.place)
-    if not places:
-        return None  # a place of the channel that no location of ours fills
-    quantity = ledger.pool(sellable(row.sku, location) for location in places)
-    if quantity == row.acked and not row.trouble:
-        return None
-    shown = row.acked if row.acked is not None else row.shown
-    return Offer(
-        listing=row.listing,
-        place=row.place,
-        sku=row.sku,
-        quantity=quantity,
-        shown=shown,
-        key=f"truecount:{system}:{row.listing}:{row.place}:{quantity}:{stamp(work.now)}",
-        extras=orjson.loads(row.extras),
-    )
-
-
-def _lower_first(offer: Offer) -> tuple[int, str]:
-    """Zeros, then cuts, then raises: what prevents an oversell leaves first."""
-    if offer.quantity == 0:
-        return (0, offer.listing)
-    cut = offer.shown is None or offer.quantity < offer.shown
-    return (1 if cut else 2, offer.listing)
-
-
-def _urgency(offers: Sequence[Offer]) -> Urgency:
-    return (Urgency.FIRST, Urgency.CUT, Urgency.RAISE)[min(_lower_first(o)[0] for o in offers)]
-
-
-# ------------------------------------------------------------------ rows
-
-_FRESH = Hot(
-    select(feed.c.sku, feed.c.seq)
-    .where(feed.c.seq > bindparam("after"))
-    .order_by(feed.c.seq)
-    .limit(bindparam("limit"))
-)
-_SEQS = select(feed.c.sku, feed.c.seq).where(feed.c.sku.in_(bindparam("skus", expanding=True)))
-_AGAIN = Hot(
-    select(republish.c.sku)
-    .where(republish.c.system == bindparam("system"), republish.c.due_at <= bindparam("now"))
-    .order_by(republish.c.due_at)
-    .limit(bindparam("limit"))
-)
-
-
-_CURSOR = Hot(select(publish_cursors.c.seq).where(publish_cursors.c.system == bindparam("system")))
-
-
-def _cursor(connection: Connection, system: str) -> int:
-    return _CURSOR(connection, system=system).scalar_one_or_none() or 0
-
-
-_NEW_CURSOR = upsert(publish_cursors).values(system=bindparam("system"), seq=bindparam("seq"))
-_MOVE_CURSOR = Hot(
-    _NEW_CURSOR.on_conflict_do_update(
-        index_elements=["system"], set_={"seq": _NEW_CURSOR.excluded.seq}
-    )
-)
-
-_SHOWN = ("sku", "quantity", "acked_at", "words")
-_NEW_SHOWN = upsert(published).values(
-    {name: bindparam(name) for name in ("system", "listing", "place", *_SHOWN)}
-)
-_PUBLISHED = Hot(
-    _NEW_SHOWN.on_conflict_do_update(
-        index_elements=["system", "listing", "place"],
-        set_={name: _NEW_SHOWN.excluded[name] for name in _SHOWN},
-    )
-)
-
-
-def _publish(work: Work, system: str, offer: Offer, quantity: int | None, words: str) -> None:
-    _PUBLISHED(
-        work.connection,
-        system=system,
-        listing=offer.listing,
-        place=offer.place,
-        sku=offer.sku,
-        quantity=quantity,
-        acked_at=stamp(work.now),
-        words=words,
-    )
-
-
-def tell_again(connection: Connection, system: str, sku: str, at: datetime, why: str) -> None:
-    connection.execute(
-        upsert(republish)
-        .values(system=system, sku=sku, due_at=stamp(at), why=why)
-        .on_conflict_do_update(
-            index_elements=["system", "sku"],
-            set_={"due_at": stamp(at), "why": why, "attempts": republish.c.attempts + 1},
-        )
-    )
+def _is_there_already(offer: Offer, result: OfferResult) -> bool:
+    """It compared, refused, and shows our number: a repeat, or the channel sold down to it."""
+    return result.outcome == "stale" and result.shown == offer.quantity

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select
 
-from core import differences, views
+from core import differences, unlisted, views
 from core.clock import Window, local_day, stamp, unstamp
 from core.differences import Booking, Difference, Reads
 from core.lifecycle import State
@@ -96,6 +96,7 @@ def compare(
     bookings = differences.bookings(connection, network, window, reads)
     stock_checked, stock_differences = differences.stock(connection, network, now, reads)
     found = [one.difference for one in bookings] + stock_differences
+    found += unlisted.differences(connection, network)
     needs = views.needs_you(connection)
     return Reconciliation(
         company=network.company,
@@ -110,12 +111,9 @@ def compare(
         money=_money(connection, network, window, bookings),
         differences=sorted(found, key=lambda one: KINDS.index(one.kind)),
         stock_checked=stock_checked,
-        needs_you=[row for row in needs if not row["cause"].startswith(views.WAITS)],
+        needs_you=[row for row in needs if not row["cause"].startswith(views.WAITS + views.BESIDE)],
         waits=[row for row in needs if row["cause"].startswith(views.WAITS)],
-        oversold=[
-            row | {"orders": _endangered(connection, row)}
-            for row in views.oversold(connection, network, now)
-        ],
+        oversold=views.oversold(connection),
         leave_soon=_leave_soon(connection, now),
         arrivals=_arrivals(connection, window),
         commands=_commands(connection, window),
@@ -248,27 +246,6 @@ def _release_s(connection: Connection, window: Window) -> dict[str, float]:
         "p95": took[(len(took) * 95 + 99) // 100 - 1],
         "longest": took[-1],
     }
-
-
-def _endangered(connection: Connection, row: Mapping[str, Any]) -> list[str]:
-    """The orders that promised last what is not there (H18)."""
-    claims = connection.execute(
-        select(s.orders.c.system, s.orders.c.number, s.claims.c.units)
-        .join(s.orders, s.orders.c.id == s.claims.c.order_id)
-        .where(
-            s.claims.c.sku == row["sku"],
-            s.claims.c.location == row["location"],
-            s.claims.c.state == "open",
-        )
-        .order_by(s.orders.c.placed_at.desc(), s.claims.c.id.desc())
-    )
-    left, found = row["units"], []
-    for claim in claims:
-        if left <= 0:
-            break
-        found.append(f"{claim.system}:{claim.number}")
-        left -= claim.units
-    return found
 
 
 # ------------------------------------------------------------------ money

@@ -11,14 +11,13 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, select, update
 
-from core import orders
+from core import order_rows
 from core.app import App
 from core.clock import stamp
 from core.codec import to_json
 from core.lifecycle import State
 from core.steps import Steps
-from core.store.schema import inbox, outbox
-from core.store.schema import orders as orders_table
+from core.store.schema import inbox, orders, outbox
 from core.work import Work
 
 EVERY_S = 3600.0
@@ -50,19 +49,19 @@ def _forget_buyers(app: App, connection: Connection) -> int:
     limit = stamp(now - timedelta(seconds=app.config.retention.buyer_s))
     work = Work(connection, app.network, app.seal, now, Steps(now))
     rows = connection.execute(
-        select(orders_table)
+        select(orders)
         .where(
-            orders_table.c.changed_at < limit,
-            orders_table.c.state.in_([State.SHIPPED.value, State.CANCELLED.value]),
-            orders_table.c.doc_hash != GONE,
+            orders.c.changed_at < limit,
+            orders.c.state.in_([State.SHIPPED.value, State.CANCELLED.value]),
+            orders.c.doc_hash != GONE,
         )
         .limit(BATCH)
     ).all()
     for row in rows:
-        order = orders.without_buyer(orders.read(work, row))
-        doc = app.seal.seal(to_json(order), orders.aad(row.system, row.external_id))
+        order = order_rows.without_buyer(order_rows.read(work, row))
+        doc = app.seal.seal(to_json(order), order_rows.aad(row.system, row.external_id))
         connection.execute(
-            update(orders_table).where(orders_table.c.id == row.id).values(doc=doc, doc_hash=GONE)
+            update(orders).where(orders.c.id == row.id).values(doc=doc, doc_hash=GONE)
         )
     _forget_commands(connection, limit)
     return len(rows)

@@ -11,14 +11,25 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
-from core import commands, holds, ledger, orders, stock
+from core import (
+    claim_moves,
+    commands,
+    edits,
+    endings,
+    fulfillment,
+    holds,
+    ledger,
+    lifecycle,
+    order_rows,
+    parcels,
+    stock,
+)
 from core.clock import stamp
 from core.codec import from_json, to_json
 from core.errors import Hold
 from core.lifecycle import State
-from core.model import BookShipment, ConfirmShipment, QuantityLine, Shipment
-from core.store.schema import claims, lines, outbox, shipments
-from core.store.schema import orders as orders_table
+from core.model import QuantityLine, Shipment
+from core.store.schema import claims, lines, orders, outbox, shipments
 from core.work import Work
 
 
@@ -35,33 +46,40 @@ def take_shipment(work: Work, system: str, shipment: Shipment) -> str:
             cause=commands.unknown_cause(system, shipment.reference),
             next_step="Look it up in the warehouse; it may belong to another installation.",
         )
+    _ask_the_table(work, system, order_id, shipment)
     if shipment.state == "waiting":
         return "ignored"
     if shipment.state == "cancelled":
         return _cancelled(work, order_id)
     if _known(work, system, shipment.key):
         return "same"
-    order = orders.by_id(work, order_id)
-    shipped = _ship_units(work, system, order, shipment)
+    order = order_rows.by_id(work, order_id)
     shipment_id, parcel = _insert(work, system, order, shipment)
-    _mark_claims(work, shipment_id, shipment, shipped)
+    shipped = _ship_units(work, system, order, shipment, shipment_id)
     for units in shipped:
         stock.end_claims(work, units["sku"], order.location)
         work.sku_changed(units["sku"], "shipped")
-    _short(work, order, shipment)
+    _short(work, system, order, shipment)
+    spoken = shipment.complete or endings.all_left(work, order_id)
+    if spoken:
+        _free(work, order)
     work.steps.add(
         7,
         "order.shipped",
         system=system,
         order_id=order_id,
+        location=order.location,
         shipment=shipment.key,
         parcel=parcel,
         units=sum(units["units"] for units in shipped),
     )
     if order.state == State.CANCELLED:
-        orders.too_late(work, order)
+        endings.too_late(work, order)
         return "applied"
-    _tell(work, orders.by_id(work, order_id), shipment, parcel, _per_line(shipped))
+    _show_without_lot(work, order, shipped)
+    parcels.tell(work, order, shipment, parcel, shipped)
+    if not endings.close_if_all_left(work, order_id) and spoken:
+        fulfillment.advance(work, order_id)
     return "applied"
 
 
@@ -69,6 +87,19 @@ def _order_of(work: Work, reference: str) -> int | None:
     return work.connection.execute(
         select(outbox.c.order_id).where(outbox.c.key == reference)
     ).scalar_one_or_none()
+
+
+def _ask_the_table(work: Work, system: str, order_id: int, shipment: Shipment) -> None:
+    """Only who ships from the order's location may say what left it (G5)."""
+    order = order_rows.by_id(work, order_id)
+    if work.network.owners.may_write("shipment", order.location or "", system):
+        return
+    raise Hold(
+        f"{system} says that {shipment.key} left {order.location or 'no location'} for order "
+        f"{order.number}, and does not own the shipments there",
+        cause=f"not_owner:shipment:{system}:{order.location or ''}",
+        next_step="Correct `owners:` in config.yaml and run `truecount replay`, or leave it held.",
+    )
 
 
 def _known(work: Work, system: str, external_id: str) -> bool:
@@ -84,47 +115,40 @@ def _known(work: Work, system: str, external_id: str) -> bool:
 
 def _cancelled(work: Work, order_id: int) -> str:
     """The warehouse itself gave up the order."""
-    row = orders.by_id(work, order_id)
+    row = order_rows.by_id(work, order_id)
     if row.state in (State.CANCELLED, State.SHIPPED):
         return "same"
-    if orders.read(work, row).cancelled_at is not None:
-        orders.finish_cancel(work, order_id)
+    order = order_rows.read(work, row)
+    if order.cancelled_at is not None or lifecycle.wants_nothing(order):
+        endings.finish_cancel(work, order_id)
         return "applied"
-    holds.open_hold(
+    holds.hold_order(
         work,
-        cause=f"late:warehouse_cancelled:{row.system}:{row.external_id}",
-        system=row.system,
+        row,
+        cause=holds.late("warehouse_cancelled", row),
         reason="the warehouse cancelled this order, the channel still wants it",
         next_step="Release it again in the warehouse, or cancel it on the channel.",
-        member="order",
-        ref=str(order_id),
-        label=f"{row.system}:{row.number}",
     )
     return "applied"
 
 
 def _ship_units(
-    work: Work, system: str, order: Row[Any], shipment: Shipment
+    work: Work, system: str, order: Row[Any], shipment: Shipment, shipment_id: int
 ) -> list[dict[str, Any]]:
-    """Split and pick the claims these units were set aside by; more than claimed is held."""
-    own = orders.lines_of(work, order.id)
+    """The claims these units were set aside by are shipped; more than claimed is held."""
+    own = order_rows.lines_of(work, order.id)
     shipped: list[dict[str, Any]] = []
     for asked in shipment.lines:
         left = asked.quantity
+        if order.state == State.CANCELLED:
+            _uncancel(work, order, asked, left)
         for line in own:
             if left <= 0 or not _meant(asked, line):
                 continue
-            held = work.connection.execute(
-                select(claims.c.id, claims.c.units)
-                .where(claims.c.line_id == line.id, claims.c.state == "open")
-                .order_by(claims.c.id)
-            ).all()
-            for claim_id, part in ledger.take(left, [(row.id, row.units) for row in held]):
-                whole = split(work, claim_id, part)
-                shipped.append({"claim": whole, "line": line, "sku": line.sku, "units": part})
+            for row, part in _draw(work, line.id, left):
+                _leave(work, "shipped", row, part, system, shipment, shipment_id=shipment_id)
+                shipped.append({"line": line, "sku": line.sku, "units": part, "of": asked})
                 left -= part
-        if left > 0 and order.state == State.CANCELLED:
-            left -= _uncancel(work, order, asked, left, shipped)
         if left > 0:
             raise Hold(
                 f"{system} shipped {left} unit(s) of {asked.sku or asked.line} more than order "
@@ -135,60 +159,72 @@ def _ship_units(
     return shipped
 
 
-def _uncancel(
-    work: Work, order: Row[Any], asked: QuantityLine, left: int, shipped: list[dict[str, Any]]
-) -> int:
+def _draw(work: Work, line_id: int, units: int) -> list[tuple[Row[Any], int]]:
+    """Open claims of a line, oldest first, and how much of each."""
+    rows = work.connection.execute(
+        select(claims)
+        .where(claims.c.line_id == line_id, claims.c.state == "open")
+        .order_by(claims.c.id)
+    ).all()
+    held = {row.id: row for row in rows}
+    drawn = ledger.take(units, [(row.id, row.units) for row in rows])
+    return [(held[claim_id], part) for claim_id, part in drawn]
+
+
+def _leave(
+    work: Work,
+    what: str,
+    row: Row[Any],
+    units: int,
+    system: str,
+    shipment: Shipment,
+    **values: int | None,
+) -> None:
+    """Units are `shipped`, or `missing`: subtracted until a number says so."""
+    marks = claim_moves.marks(
+        work, "shipped", system, row.location, shipment.counter, shipment.shipped_at
+    )
+    claim_moves.move(
+        work,
+        row,
+        what,
+        units=units,
+        values=marks | values,
+        system=system,
+        counter=marks["shipped_counter"],
+        as_of=marks["shipped_as_of"],
+    )
+
+
+def _uncancel(work: Work, order: Row[Any], asked: QuantityLine, units: int) -> None:
     """A parcel that had left before the cancel was agreed, heard of only now (S15).
 
     Its units are claimed again, so that they stay subtracted until a number excludes them.
     """
-    found = 0
-    for line in orders.lines_of(work, order.id):
-        units = min(left - found, line.cancelled)
-        if units <= 0 or not _meant(asked, line):
+    for line in order_rows.lines_of(work, order.id):
+        part = min(units, line.cancelled)
+        if part <= 0 or not _meant(asked, line):
             continue
-        claim = work.connection.execute(
-            insert(claims)
-            .values(
-                order_id=order.id,
-                line_id=line.id,
-                sku=line.sku,
-                location=order.location,
-                units=units,
-                opened_at=stamp(work.now),
-            )
-            .returning(claims.c.id)
-        ).scalar_one()
+        claim_moves.begin(
+            work,
+            order_id=order.id,
+            line_id=line.id,
+            sku=line.sku,
+            location=order.location,
+            units=part,
+        )
         work.connection.execute(
             update(lines)
             .where(lines.c.id == line.id)
-            .values(claimed=lines.c.claimed + units, cancelled=lines.c.cancelled - units)
+            .values(claimed=lines.c.claimed + part, cancelled=lines.c.cancelled - part)
         )
         work.touched_orders.add(order.id)
-        shipped.append({"claim": claim, "line": line, "sku": line.sku, "units": units})
-        found += units
-    return found
+        units -= part
 
 
 def _meant(asked: QuantityLine, line: Row[Any]) -> bool:
     """A line key where the warehouse kept it, else every line of that SKU."""
     return bool(asked.line == line.key if asked.line else asked.sku == line.sku)
-
-
-def split(work: Work, claim_id: int, units: int) -> int:
-    """A claim of exactly `units`: the claim itself, or a part of it as a row of its own."""
-    row = work.connection.execute(select(claims).where(claims.c.id == claim_id)).one()
-    if row.units == units:
-        return claim_id
-    work.connection.execute(
-        update(claims).where(claims.c.id == claim_id).values(units=row.units - units)
-    )
-    part = {name: value for name, value in row._mapping.items() if name != "id"}
-    return int(
-        work.connection.execute(
-            insert(claims).values(part | {"units": units}).returning(claims.c.id)
-        ).scalar_one()
-    )
 
 
 def _insert(work: Work, system: str, order: Row[Any], shipment: Shipment) -> tuple[int, int]:
@@ -218,146 +254,68 @@ def _insert(work: Work, system: str, order: Row[Any], shipment: Shipment) -> tup
     return row.id, parcel
 
 
-def _mark_claims(
-    work: Work, shipment_id: int, shipment: Shipment, shipped: list[dict[str, Any]]
-) -> None:
-    as_of = shipment.shipped_at
-    for units in shipped:
-        work.connection.execute(
-            update(claims)
-            .where(claims.c.id == units["claim"])
-            .values(
-                state="shipped",
-                shipment_id=shipment_id,
-                shipped_seen_at=stamp(work.now),
-                shipped_counter=shipment.counter,
-                shipped_as_of=stamp(as_of) if as_of else None,
-            )
-        )
-
-
-def _short(work: Work, order: Row[Any], shipment: Shipment) -> None:
+def _short(work: Work, system: str, order: Row[Any], shipment: Shipment) -> None:
     """Units the warehouse could not find, said or silently left out of the last parcel.
 
     They are promised no more, but the number in force still counts them: they
     stay subtracted as `missing` until a later number, and only that one decides
-    whether they are claimed and asked for again (`orders.reconsider`).
+    whether they are claimed and asked for again (`fulfillment.reconsider`).
     """
     for missing in shipment.short:
         left = missing.quantity
-        for line in orders.lines_of(work, order.id):
+        for line in order_rows.lines_of(work, order.id):
             if left > 0 and _meant(missing, line):
-                left -= _unclaim(work, shipment, line, left)
-    if not shipment.complete:
+                left -= _unclaim(work, system, shipment, line, left)
+    if shipment.complete:
+        for line in order_rows.lines_of(work, order.id):
+            _unclaim(work, system, shipment, line, line.claimed)
+
+
+def _free(work: Work, order: Row[Any]) -> None:
+    """The warehouse has spoken: the order is ours to change and to ask for again."""
+    work.connection.execute(update(orders).where(orders.c.id == order.id).values(asked=""))
+    row = order_rows.by_id(work, order.id)
+    wanted = order_rows.read(work, row)
+    if row.state in (State.CANCELLED, State.SHIPPED) or wanted.cancelled_at is not None:
         return
-    for line in orders.lines_of(work, order.id):
-        _unclaim(work, shipment, line, line.claimed)
-    work.connection.execute(
-        update(orders_table).where(orders_table.c.id == order.id).values(asked="")
-    )
-    if any(line.short for line in orders.lines_of(work, order.id)):
-        orders.advance(work, order.id)
+    edits.follow_lines(work, row, wanted)
+    if not order_rows.difference(work, row.id, wanted):
+        edits.settled(work, row)
 
 
-def _unclaim(work: Work, shipment: Shipment, line: Row[Any], units: int) -> int:
-    held = work.connection.execute(
-        select(claims.c.id, claims.c.units).where(
-            claims.c.line_id == line.id, claims.c.state == "open"
-        )
-    ).all()
-    drawn = ledger.take(units, [(row.id, row.units) for row in held])
-    for claim_id, part in drawn:
-        work.connection.execute(
-            update(claims)
-            .where(claims.c.id == split(work, claim_id, part))
-            .values(
-                state="missing",
-                # Its acceptance proves nothing about units that turned out not to be there.
-                accepted_at=None,
-                shipped_seen_at=stamp(work.now),
-                shipped_counter=shipment.counter,
-                shipped_as_of=stamp(shipment.shipped_at) if shipment.shipped_at else None,
-            )
-        )
+def _unclaim(work: Work, system: str, shipment: Shipment, line: Row[Any], units: int) -> int:
+    released = 0
+    for row, part in _draw(work, line.id, units):
+        # Its acceptance proves nothing about units that turned out not to be there.
+        _leave(work, "missing", row, part, system, shipment, accepted_at=None)
         work.sku_changed(line.sku, "missing")
-    released = sum(part for _, part in drawn)
+        released += part
     work.connection.execute(
         update(lines)
         .where(lines.c.id == line.id)
         .values(claimed=lines.c.claimed - released, short=lines.c.short + released)
     )
     work.touched_orders.add(line.order_id)
-    return int(released)
+    return released
 
 
-def _per_line(shipped: list[dict[str, Any]]) -> tuple[QuantityLine, ...]:
-    units: dict[tuple[str, str], int] = {}
-    for part in shipped:
-        key = (part["line"].key, part["sku"])
-        units[key] = units.get(key, 0) + part["units"]
-    return tuple(
-        QuantityLine(line=line, sku=sku, quantity=quantity)
-        for (line, sku), quantity in units.items()
-    )
-
-
-def _tell(
-    work: Work, order: Row[Any], shipment: Shipment, parcel: int, what: tuple[QuantityLine, ...]
-) -> None:
-    """Tracking to the channel, delivery and cost to the ledger, an invoice with the last parcel."""
-    if what:
-        whole = orders.all_left(work, order.id)
-        _confirm(work, order, shipment, parcel, what, whole)
-        _book(work, order, shipment, what)
-    orders.close_if_all_left(work, order.id)
-
-
-def _confirm(
-    work: Work,
-    order: Row[Any],
-    shipment: Shipment,
-    parcel: int,
-    what: tuple[QuantityLine, ...],
-    whole: bool,
-) -> None:
-    if (order.system, "confirm_shipment") not in work.network.accepts:
+def _show_without_lot(work: Work, order: Row[Any], shipped: list[dict[str, Any]]) -> None:
+    """An item that has to leave with its lot left without: its own exception, and all else goes
+    on (S35)."""
+    lots = work.network.items.lots
+    if not lots:
         return
-    record = ConfirmShipment(
-        reference=commands.key_of(order.system, order.external_id, "confirm_shipment", str(parcel)),
-        order=order.external_id,
-        number=order.number,
-        shipment=shipment.key,
-        parcel=parcel,
-        shipped_at=shipment.shipped_at or work.now,
-        carrier=shipment.carrier,
-        tracking=shipment.tracking,
-        tracking_url=shipment.tracking_url,
-        lines=what,
-        complete=whole,
-        extras=orders.read(work, order).extras,
-    )
-    commands.ask(work, order.system, "confirm_shipment", record, order_id=order.id)
-
-
-def _book(work: Work, order: Row[Any], shipment: Shipment, what: tuple[QuantityLine, ...]) -> None:
-    for erp in work.network.ledgers:
-        if not order.booked or (erp, "book_shipment") not in work.network.accepts:
-            continue
-        record = BookShipment(
-            reference=commands.key_of(
-                order.system, order.external_id, "book_shipment", shipment.key
-            ),
-            order_reference=order.booked,
-            channel=order.system,
-            number=order.number,
-            shipment=shipment.key,
-            shipped_at=shipment.shipped_at or work.now,
-            place=work.network.locations[order.location].at.get(erp, ""),
-            carrier=shipment.carrier,
-            tracking=shipment.tracking,
-            lines=what,
+    for sku in sorted({p["sku"] for p in shipped if p["sku"] in lots and not p["of"].lot}):
+        holds.open_hold(
+            work,
+            cause=f"{holds.LATE}no_lot:{order.location}:{sku}",
+            system=order.system,
+            reason=f"units of {sku} left {order.location} without their lot",
+            next_step="Enter it in the warehouse and in the books; then `truecount accept ID`.",
+            member="shipment",  # of the order nothing waits
+            ref=f"{order.id}:{sku}",
+            label=f"{order.system}:{order.number}",
         )
-        commands.ask(work, erp, "book_shipment", record, order_id=order.id)
 
 
 def read(work: Work, row: Row[Any]) -> Shipment:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy import Connection, bindparam, insert
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from core.clock import stamp
 from core.store import schema
@@ -30,6 +30,15 @@ _SAVE = Hot(
         }
     )
 )
+
+
+_LAST = Hot(select(func.coalesce(func.max(schema.steps.c.seq), 0)))
+
+
+def last_step(connection: Connection) -> int:
+    """How far the walk has come in what this connection sees."""
+    seq: int = _LAST(connection).scalar_one()
+    return seq
 
 
 @dataclass(slots=True)

@@ -1,29 +1,34 @@
-"""Stop 4 and 7 for stock: an owner's number arrives; claims end only with evidence.
+"""Stop 4 and 7 for stock: what may be sold of a SKU; claims begin, and end only with evidence.
 
-The one place where a claim ends. It ends in the transaction that accepts a
-number which already excludes its units, and remembers which (G7): closing it at
-the ship event is the double count every peer has (S2, H15).
+The one place where a claim ends. It ends in the transaction that takes up a
+number (`core.readings`) which already excludes its units, and remembers which
+(G7): closing it at the ship event is the double count every peer has (S2, H15).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    bindparam,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
-from core import holds, ledger
+from core import claim_moves, holds, kit_lines, ledger, routing, spellings
 from core.clock import stamp, unstamp
-from core.errors import Hold
-from core.model import StockReading
 from core.store.hot import Hot
 from core.store.schema import (
     claims,
-    copies,
-    cursors,
-    inbox,
     items,
     lines,
     orders,
@@ -34,136 +39,29 @@ from core.work import Work
 
 #: Claims that may still have to be subtracted.
 LIVE = ("open", "shipped", "missing")
+#: Lines that wait for units; written so that its index is found.
+IS_SHORT = lines.c.short > literal_column("0")
+#: The cause that holds an order of a SKU nobody has told us of.
+UNKNOWN = "unknown_sku:"
 #: Lines whose units were not found: only a later number can be claimed for them.
-MISSING = select(claims.c.line_id).where(claims.c.state == "missing")
+MISSING = select(claims.c.line_id).where(claims.c.state == literal_column("'missing'"))
 
 
-def take_reading(
-    work: Work, system: str, reading: StockReading, began_at: datetime, item: str = ""
-) -> str:
-    """Accept one reading, or keep it as a copy. Returns what became of it, one word."""
-    location = _location(work, system, reading)
-    if location is None:
-        return "ignored"
-    owner = work.network.locations[location].stock_owner
-    if owner != system:
-        _keep_copy(work, system, reading)
-        return "copy"
-    source = work.network.sources[system]
-    known = _row(work, reading.sku, location)
-    old = as_reading(known, unstamp(known.began_at)) if known is not None else None
-    new = ledger.Reading(
-        on_hand=reading.on_hand,
-        available=reading.available,
-        counter=reading.counter,
-        as_of=reading.as_of,
-        began_at=began_at,
-    )
-    verdict = ledger.compare(old, new, source)
-    if verdict == "stale":
-        work.count("stock.stale", system)
-        return "stale"
-    if verdict == "reset":
-        raise _reset(system, reading, old)
-    ledger.supply_of(new, source)
-    _store(work, system, location, reading, new, item or (known.item if known else ""))
-    work.steps.add(
-        7,
-        "stock.read",
-        system=system,
-        sku=reading.sku,
-        location=location,
-        units=ledger.supply_of(new, source),
-        counter=new.counter,
-    )
-    know_item(work, system, reading.sku)
-    end_claims(work, reading.sku, location)
-    claim_shorts(work, reading.sku, location)
-    work.sku_changed(reading.sku, "stock")
-    return "applied"
-
-
-def _location(work: Work, system: str, reading: StockReading) -> str | None:
-    location = work.network.location_of(system, reading.place)
-    if location is not None:
-        return location
-    if reading.place in work.network.ignored_places.get(system, frozenset()):
-        return None
-    raise Hold(
-        f"{system} reports stock at {reading.place!r}, which is no location of ours",
-        cause=f"unknown_place:{system}:{reading.place}",
-        next_step="Name it under `locations:` in config.yaml, or under `ignore_places:`.",
+def know_items(work: Work, system: str, skus: Iterable[str]) -> None:
+    """The first sight of SKUs that nobody waits for."""
+    skus = list(skus)
+    spellings.see_many(work, skus)
+    at = stamp(work.now)
+    _KNOW.many(
+        work.connection, [{"sku": sku, "source": system, "first_seen_at": at} for sku in skus]
     )
 
 
-def _reset(system: str, reading: StockReading, old: ledger.Reading | None) -> Hold:
-    counter = old.counter if old else None
-    return Hold(
-        f"the stock counter of {system} for {reading.sku} fell from {counter} to {reading.counter}",
-        cause=f"counter_reset:{system}",
-        next_step="If the warehouse was reinstalled, say so: `truecount accept ID`.",
-    )
-
-
-def forget_counters(work: Work, system: str) -> None:
-    """The warehouse counts from the start again: what it said before orders nothing any more.
-
-    Units whose shipment carried an old counter fall back to evidence by request:
-    the first reading begun after we saw them leave (H13).
-    """
-    work.connection.execute(update(stock).where(stock.c.system == system).values(counter=None))
-    work.connection.execute(
-        update(claims)
-        .where(
-            claims.c.location.in_(work.network.locations_stocked_by(system)),
-            claims.c.state.in_(LIVE),
-        )
-        .values(accepted_counter=None, shipped_counter=None)
-    )
-
-
-def _keep_copy(work: Work, system: str, reading: StockReading) -> None:
-    value = reading.on_hand if reading.on_hand is not None else reading.available
-    statement = insert(copies).values(
-        system=system,
-        number="on_hand",
-        key=reading.sku,
-        place=reading.place,
-        value=str(value),
-        read_at=stamp(work.now),
-    )
-    work.connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["system", "number", "key", "place"],
-            set_={"value": str(value), "read_at": stamp(work.now)},
-        )
-    )
-
-
-def _store(
-    work: Work,
-    system: str,
-    location: str,
-    reading: StockReading,
-    new: ledger.Reading,
-    item: str,
-) -> None:
-    values: dict[str, Any] = {
-        "system": system,
-        "item": item,
-        "on_hand": new.on_hand,
-        "available": new.available,
-        "allocated": reading.allocated,
-        "counter": new.counter,
-        "as_of": stamp(new.as_of) if new.as_of else None,
-        "began_at": stamp(new.began_at),
-        "read_at": stamp(work.now),
-    }
-    work.connection.execute(
-        insert(stock)
-        .values(sku=reading.sku, location=location, **values)
-        .on_conflict_do_update(index_elements=["sku", "location"], set_=values)
-    )
+_KNOW = Hot(
+    insert(items)
+    .values({name: bindparam(name) for name in ("sku", "source", "first_seen_at")})
+    .on_conflict_do_nothing(index_elements=["sku"])
+)
 
 
 def know_item(work: Work, system: str, sku: str) -> None:
@@ -176,20 +74,24 @@ def know_item(work: Work, system: str, sku: str) -> None:
     ).one_or_none()
     if new is None:
         return
-    for ref in holds.members_of(work, f"unknown_sku:{sku}", "order"):
+    spellings.see(work, sku)
+    for ref in holds.members_of(work, f"{UNKNOWN}{sku}", "order"):
         work.touched_orders.add(int(ref))
+    for kit in work.network.items.used_by(sku):
+        holds.close_cause(work, f"unknown_component:{sku}", "kit", kit)
 
 
 # ------------------------------------------------------------------ reading the ledger
 
 
 def reading_in_force(work: Work, sku: str, location: str) -> ledger.Reading | None:
-    row = _row(work, sku, location)
+    """The number, as late as anything proves it to be."""
+    row = row_of(work, sku, location)
     if row is None:
         return None
     began = unstamp(row.began_at)
-    passed = _last_pass_began(work, row)
-    return as_reading(row, max(began, passed) if passed else began)
+    confirmed = unstamp(row.confirmed_at) if row.confirmed_at else began
+    return as_reading(row, max(began, confirmed))
 
 
 _READING = Hot(
@@ -197,37 +99,8 @@ _READING = Hot(
 )
 
 
-def _row(work: Work, sku: str, location: str) -> Row[Any] | None:
+def row_of(work: Work, sku: str, location: str) -> Row[Any] | None:
     return _READING(work.connection, sku=sku, location=location).one_or_none()
-
-
-def _last_pass_began(work: Work, row: Row[Any]) -> datetime | None:
-    """A complete pass re-reads even what did not change: it too is evidence.
-
-    Unless it found another number that is kept and not applied yet: then the
-    number in force is the old one, and the pass says nothing about it.
-    """
-    if not row.item or work.network.sources[row.system].ordered_by != "request":
-        return None
-    began = work.connection.execute(
-        select(cursors.c.complete_began_at).where(
-            cursors.c.system == row.system, cursors.c.resource == "stock_reading"
-        )
-    ).scalar_one_or_none()
-    if began is None:
-        return None
-    unapplied = work.connection.execute(
-        select(inbox.c.seq)
-        .where(
-            inbox.c.system == row.system,
-            inbox.c.topic == "stock_reading",
-            inbox.c.identity.between(f"{row.item}@", f"{row.item}A"),  # `@` ends the object's id
-            inbox.c.state.in_(("pending", "held")),
-            inbox.c.read_began_at > row.began_at,
-        )
-        .limit(1)
-    ).one_or_none()
-    return None if unapplied else unstamp(began)
 
 
 def channel_moved(work: Work, system: str, skus: Iterable[str]) -> None:
@@ -252,6 +125,8 @@ def as_reading(row: Row[Any], began_at: datetime) -> ledger.Reading:
         counter=row.counter,
         as_of=unstamp(row.as_of) if row.as_of else None,
         began_at=began_at,
+        moved=row.moved,
+        doubt=row.waiting + row.doubt,
     )
 
 
@@ -287,13 +162,45 @@ def live_claims(work: Work, sku: str, location: str) -> Sequence[Row[Any]]:
     return _LIVE_CLAIMS(work.connection, sku=sku, location=location).all()
 
 
+def _claims_of(
+    work: Work, sku: str, location: str, source: ledger.Source
+) -> Iterator[ledger.Claim]:
+    """The live claims, those that nothing can exclude yet as one: a flash sale leaves
+    thousands of them on one SKU, and each new order asks for their sum (H46)."""
+    plain, marked = _SUMS[source.basis]
+    units = plain(work.connection, sku=sku, location=location).scalar_one()
+    if units:
+        yield ledger.Claim(units=units)
+    for row in marked(work.connection, sku=sku, location=location):
+        yield as_claim(row)
+
+
+def _sums(mark: ColumnElement[bool]) -> tuple[Hot, Hot]:
+    live = claims.c.state.in_([literal_column(f"'{state}'") for state in LIVE])
+    here = (claims.c.sku == bindparam("sku"), claims.c.location == bindparam("location"), live)
+    return (
+        Hot(select(func.coalesce(func.sum(claims.c.units), 0)).where(*here, not_(mark))),
+        Hot(select(claims).where(*here, mark)),
+    )
+
+
+_SHIPPED = claims.c.shipped_seen_at.is_not(None)
+#: What can exclude a claim, by the basis of the number it is subtracted from.
+_SUMS: Mapping[ledger.Basis, tuple[Hot, Hot]] = {
+    "on_hand": _sums(_SHIPPED),
+    "available": _sums(or_(_SHIPPED, claims.c.accepted_at.is_not(None))),
+}
+
+
 def terms_of(work: Work, sku: str, location: str) -> ledger.Terms:
     """Every term of what this location may sell of this SKU, now."""
+    reading, source = reading_in_force(work, sku, location), work.network.source_of(location)
+    supply = 0 if reading is None else ledger.supply_of(reading, source)
     return ledger.terms(
-        reading_in_force(work, sku, location),
-        [as_claim(row) for row in live_claims(work, sku, location)],
-        safety_stock=work.network.locations[location].safety_stock,
-        source=work.network.source_of(location),
+        reading,
+        _claims_of(work, sku, location, source),
+        safety_stock=work.network.safety_stock(sku, location, supply),
+        source=source,
     )
 
 
@@ -321,12 +228,12 @@ def end_claims(work: Work, sku: str, location: str) -> None:
 
 def _end(work: Work, row: Row[Any], evidence: str) -> None:
     missing = row.state == "missing"
-    work.connection.execute(
-        update(claims)
-        .where(claims.c.id == row.id)
-        .values(
-            state="released" if missing else "ended", ended_at=stamp(work.now), evidence=evidence
-        )
+    claim_moves.move(
+        work,
+        row,
+        "released" if missing else "ended",
+        values={"ended_at": stamp(work.now), "evidence": evidence},
+        evidence=evidence,
     )
     if missing:
         return  # its units became short when the warehouse said so
@@ -336,64 +243,67 @@ def _end(work: Work, row: Row[Any], evidence: str) -> None:
         .values(claimed=lines.c.claimed - row.units, consumed=lines.c.consumed + row.units)
     )
     work.touched_orders.add(row.order_id)
-    work.steps.add(
-        7,
-        "claim.ended",
-        order_id=row.order_id,
-        sku=row.sku,
-        location=row.location,
-        units=row.units,
-        evidence=evidence,
-    )
-
-
-def end_claims_of_pass(work: Work, system: str) -> None:
-    """A complete pass is evidence for sources ordered by request: end what it excludes."""
-    locations = work.network.locations_stocked_by(system)
-    rows = work.connection.execute(
-        select(claims.c.sku, claims.c.location)
-        .where(claims.c.location.in_(locations), claims.c.state.in_(("shipped", "missing")))
-        .distinct()
-    ).all()
-    for row in rows:
-        end_claims(work, row.sku, row.location)
-        work.freed.add((row.sku, row.location))
-        work.sku_changed(row.sku, "evidence")
 
 
 def claim_shorts(work: Work, sku: str, location: str) -> None:
-    """Units that became free go to short lines, oldest order first."""
+    """Units that became free go to short lines, oldest order first; of kits to whole ones."""
     rows = work.connection.execute(
-        select(lines.c.id, lines.c.order_id, lines.c.short)
+        select(lines)
         .join(orders, orders.c.id == lines.c.order_id)
         .where(
             lines.c.sku == sku,
-            lines.c.short > 0,
+            IS_SHORT,
             orders.c.location == location,
             orders.c.state.in_(["captured", "held"]),
+            orders.c.asked == "",  # what the warehouse packs already nobody would ask it for
             lines.c.id.not_in(MISSING),
         )
         .order_by(orders.c.placed_at, lines.c.id)
     ).all()
     if not rows:
         return
-    free = terms_of(work, sku, location).sellable
-    for line_id, units in ledger.unclaimed(free, {row.id: row.short for row in rows}).items():
-        order_id = next(row.order_id for row in rows if row.id == line_id)
+    known = {row.id: row for one in rows for row in _with_its_kit(work, one)}
+    missing = set(work.connection.execute(MISSING).scalars()) if len(known) > len(rows) else ()
+    wishes = wishes_of(known.values(), missing)
+    free = sellable_of(work, (wish.sku for wish in wishes), (location,))
+    for line_id, units in routing.cover(wishes, free, location).claimed.items():
+        row = known[line_id]
         open_claim(
-            work, order_id=order_id, line_id=line_id, sku=sku, location=location, units=units
+            work, order_id=row.order_id, line_id=row.id, sku=row.sku, location=location, units=units
         )
-        work.touched_orders.add(order_id)
+        work.touched_orders.add(row.order_id)
 
 
-_OPEN_CLAIM = Hot(
-    insert(claims).values(
-        {
-            name: bindparam(name)
-            for name in ("order_id", "line_id", "sku", "location", "units", "opened_at")
-        }
-    )
-)
+def _with_its_kit(work: Work, row: Row[Any]) -> Sequence[Row[Any]]:
+    """The row, and where it is a component, all rows of its kit line."""
+    if not row.kit:
+        return (row,)
+    key = kit_lines.key_of(row)
+    return work.connection.execute(
+        select(lines)
+        .where(lines.c.order_id == row.order_id, or_(lines.c.key == key, lines.c.parent == key))
+        .order_by(lines.c.id)
+    ).all()
+
+
+def wishes_of(rows: Iterable[Row[Any]], missing: Collection[int]) -> list[routing.Wish]:
+    """What these lines are short of. Units that were not found wait for a later number, and
+    their whole kit waits with them."""
+    own = [row for row in rows if row.short and row.shippable]
+    waiting = {(row.order_id, kit_lines.key_of(row)) for row in own if row.id in missing}
+    return [
+        routing.Wish(
+            line_id=row.id,
+            sku=row.sku,
+            units=row.short,
+            kit=(row.order_id, kit_lines.key_of(row)) if row.kit else None,
+            factor=row.factor,
+        )
+        for row in own
+        if (row.order_id, kit_lines.key_of(row)) not in waiting
+    ]
+
+
 _LINE_CLAIMED = Hot(
     update(lines)
     .where(lines.c.id == bindparam("line"))
@@ -405,15 +315,8 @@ def open_claim(
     work: Work, *, order_id: int, line_id: int, sku: str, location: str, units: int
 ) -> None:
     """Set units aside for a line that is short of them."""
-    _OPEN_CLAIM(
-        work.connection,
-        order_id=order_id,
-        line_id=line_id,
-        sku=sku,
-        location=location,
-        units=units,
-        opened_at=stamp(work.now),
+    claim_moves.begin(
+        work, order_id=order_id, line_id=line_id, sku=sku, location=location, units=units
     )
     _LINE_CLAIMED(work.connection, line=line_id, part=units)
     work.sku_changed(sku, "claim")
-    work.steps.add(4, "order.claimed", order_id=order_id, sku=sku, location=location, units=units)

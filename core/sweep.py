@@ -8,24 +8,26 @@ resumes at its page.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import inbox, orders, stock
+from core import evidence, fulfillment, inbox, oversold, passes, readings
 from core.clock import Clock, stamp, unstamp
 from core.contract import Fetches, Item, Page, Reads
+from core.cursors import sweep_by as sweep_by
+from core.cursors import sweep_now as sweep_now
 from core.errors import ConnectorError, LoginNeeded, RateLimited, Rejected
 from core.network import Network
 from core.seal import Seal
 from core.store.engine import Store
-from core.store.schema import cursors, fetches, seen
+from core.store.schema import cursors, fetches
 from core.strict import dump_json
 from core.work import Work
 
@@ -45,6 +47,31 @@ class Resource:
     every_s: float
     overlap_s: float = 0.0
     snapshot: bool = False
+    full_every_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question to an owner: when we began to ask, and when its answer was here."""
+
+    resource: Resource
+    began: datetime
+    now: datetime
+    via: str = "sweep"
+
+    def arrival(self, item: Item, revision: str, body: bytes) -> inbox.Arrival:
+        return inbox.Arrival(
+            system=self.resource.system,
+            via=self.via,
+            topic=self.resource.name,
+            identity=inbox.identity_of(item.external_id, revision, body),
+            body=body,
+            resource=self.resource.name,
+            external_id=item.external_id,
+            revision=item.revision,
+            received_at=self.now,
+            read_began_at=self.began,
+        )
 
 
 class Sweep:
@@ -107,11 +134,13 @@ class Sweep:
         return sum([await self.one_page(row) for row in self.due(system)])
 
     async def one_page(self, row: Row[Any]) -> int:
+        """Read and keep the next page. Returns how many arrivals were new, at most."""
         resource = self._resources[(row.system, row.resource)]
         connector: Reads = self._connectors[row.system]
         began = unstamp(row.began_at) if row.page and row.began_at else self._clock.now()
+        since = None if _is_due_whole(row, resource, began) else row.since
         try:
-            page = await connector.read(resource.name, _with_overlap(row.since, resource), row.page)
+            page = await connector.read(resource.name, _with_overlap(since, resource), row.page)
         except ConnectorError as error:
             await self._failed(row, error)
             return 0
@@ -119,22 +148,26 @@ class Sweep:
             structlog.get_logger().exception("connector.failed", system=row.system)
             await self._failed(row, error)
             return 0
-        now = self._clock.now()
-        return await self._store.write(
-            lambda connection: self._keep_page(connection, resource, row, page, began, now)
-        )
+        asked = Asked(resource, began, self._clock.now())
+        *before, last = _slices(page.items)
+        new = 0
+        for items in before:  # after a crash they are read again, and unchanged by then
+            new += await self._store.write(partial(self._keep, asked=asked, items=items))
 
-    def _keep_page(
-        self,
-        connection: Connection,
-        resource: Resource,
-        row: Row[Any],
-        page: Page,
-        began: datetime,
-        now: datetime,
-    ) -> int:
-        new = sum(self._keep(connection, resource, item, began, now) for item in page.items)
+        def unit(connection: Connection) -> int:
+            kept = self._keep(connection, asked, last)
+            self._move(connection, asked, row, page, since)
+            return kept
+
+        return new + await self._store.write(unit)
+
+    def _move(
+        self, connection: Connection, asked: Asked, row: Row[Any], page: Page, since: str | None
+    ) -> None:
+        """The cursor follows the rows it covers, in their transaction (G2)."""
+        resource, began, now = asked.resource, asked.began, asked.now
         values: dict[str, Any] = {
+            "since": since,
             "page": page.next,
             "began_at": stamp(began),
             "rows": (row.rows if row.page else 0) + len(page.items),
@@ -144,85 +177,65 @@ class Sweep:
         }
         if page.next is None:
             values |= {
-                "since": page.since if page.since is not None or resource.snapshot else row.since,
+                "since": page.since if page.since is not None or resource.snapshot else since,
                 "complete_began_at": stamp(began),
                 "complete_at": stamp(now),
                 "due_at": stamp(began + timedelta(seconds=resource.every_s)),
             }
+            if since is None:
+                values["full_at"] = stamp(began)
         connection.execute(
             update(cursors)
             .where(cursors.c.system == resource.system, cursors.c.resource == resource.name)
             .values(**values)
         )
-        if page.next is None and resource.name == "stock_reading":
-            self._pass_is_evidence(connection, resource.system, now)
-        return new
+        if page.next is None:
+            self._end_pass(connection, asked, row.complete_began_at)
 
-    def _pass_is_evidence(self, connection: Connection, system: str, now: datetime) -> None:
-        network = self._network()
-        source = network.sources.get(system)
-        if source is None or source.ordered_by != "request":
-            return
-        work = Work.begin(connection, network, self._seal, now)
-        stock.end_claims_of_pass(work, system)
-        orders.go_on(work)
+    def _end_pass(self, connection: Connection, asked: Asked, before: str | None) -> None:
+        """What a complete pass says beyond its rows: what is missing, what it is evidence of."""
+        resource = asked.resource
+        work = Work.begin(connection, self._network(), self._seal, asked.now)
+        if resource.snapshot:
+            earlier = unstamp(before) if before else None
+            passes.end(work, resource.system, resource.name, asked.began, before=earlier)
+        source = work.network.sources.get(resource.system)
+        if resource.name == "stock_reading" and source and source.ordered_by == "request":
+            evidence.end_claims_of_pass(work, resource.system)
+        readings.after_pass(work, resource.system, resource.name, asked.began)
+        fulfillment.go_on(work)
+        oversold.confirm(work, resource.system)
         work.finish()
 
-    def _keep(
-        self,
-        connection: Connection,
-        resource: Resource,
-        item: Item,
-        began: datetime,
-        now: datetime,
-        *,
-        via: str = "sweep",
-    ) -> bool:
-        body = dump_json(item.body)
-        if not item.revision and self._is_seen(connection, resource, item, body, began):
-            return False
-        identity = inbox.identity_of(item.external_id, item.revision or stamp(began), body)
-        arrival = inbox.Arrival(
-            system=resource.system,
-            via=via,
-            topic=resource.name,
-            identity=identity,
-            body=body,
-            resource=resource.name,
-            external_id=item.external_id,
-            revision=item.revision,
-            received_at=now,
-            read_began_at=began,
+    def _keep(self, connection: Connection, asked: Asked, items: Sequence[Item]) -> int:
+        """Keep what is new of these. What its owner gives no revision is compared by content."""
+        snapshot = asked.resource.snapshot
+        found = self._changed(
+            connection, asked, [item for item in items if snapshot or not item.revision]
         )
-        return inbox.keep(connection, arrival, self._seal).new
+        began = stamp(asked.began)
+        inbox.keep_many(
+            connection, [asked.arrival(one.item, began, one.body) for one in found], self._seal
+        )
+        new = len(found)
+        for item in items:
+            if item.revision and not snapshot:
+                arrival = asked.arrival(item, item.revision, dump_json(item.body))
+                new += inbox.keep(connection, arrival, self._seal).new
+        return new
 
-    def _is_seen(
-        self,
-        connection: Connection,
-        resource: Resource,
-        item: Item,
-        body: bytes,
-        began: datetime,
-    ) -> bool:
-        """An object without a revision costs nothing while its content stays the same."""
-        digest = hashlib.sha256(body).hexdigest()[:32]
-        key = {
-            "system": resource.system,
-            "resource": resource.name,
-            "external_id": item.external_id,
-        }
-        old = connection.execute(select(seen.c.hash).filter_by(**key)).scalar_one_or_none()
-        if old == digest:
-            return True
-        values = {"hash": digest, "pass_began_at": stamp(began)}
-        connection.execute(
-            insert(seen)
-            .values(**key, **values)
-            .on_conflict_do_update(
-                index_elements=["system", "resource", "external_id"], set_=values
-            )
-        )
-        return False
+    def _changed(
+        self, connection: Connection, asked: Asked, items: Sequence[Item]
+    ) -> list[passes.Shown]:
+        if not items:
+            return []
+        system, resource, began = asked.resource.system, asked.resource.name, asked.began
+        found = passes.changed(connection, system, resource, items, began)
+        if resource != "listing":
+            return found
+        same = {item.external_id for item in items} - {one.item.external_id for one in found}
+        unlike = passes.unlike_told(connection, self._network(), system, same, began)
+        return found + [passes.Shown.of(item) for item in items if item.external_id in unlike]
 
     async def _failed(self, row: Row[Any], error: Exception) -> None:
         failures = row.failures + 1
@@ -285,7 +298,7 @@ class Sweep:
             if item is None:
                 return 0
             resource = self._resources[(row.system, row.resource)]
-            return int(self._keep(connection, resource, item, began, now, via="fetch"))
+            return self._keep(connection, Asked(resource, began, now, via="fetch"), [item])
 
         return await self._store.write(unit)
 
@@ -309,26 +322,28 @@ class Sweep:
         await self._store.write(unit, single=True)
 
 
+def _slices(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """A page of any size in parts that one transaction takes; at least one, if it is empty."""
+    starts = range(0, max(1, len(items)), passes.SLICE)
+    return [items[start : start + passes.SLICE] for start in starts]
+
+
+def _is_due_whole(row: Row[Any], resource: Resource, now: datetime) -> bool:
+    """Is it time for a pass from the beginning? One that is running goes on as it began.
+
+    A watermark is blind for what came into being behind it: a counter that began anew
+    (H13), a row that was corrected without a new number.
+    """
+    if row.page is not None or row.since is None or not resource.full_every_s:
+        return False
+    if row.full_at is None:
+        return True
+    return now >= unstamp(row.full_at) + timedelta(seconds=resource.full_every_s)
+
+
 def _with_overlap(since: str | None, resource: Resource) -> str | None:
     """A time watermark steps back by the overlap; a counter needs none."""
     if since is None or not resource.overlap_s:
         return since
     at = datetime.fromisoformat(since) - timedelta(seconds=resource.overlap_s)
     return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at.utcoffset() == timedelta(0) else at.isoformat()
-
-
-def sweep_now(
-    connection: Connection, system: str, resource: str, now: datetime, *, full: bool = False
-) -> None:
-    """Make one resource due at once: a channel sold something we have not seen.
-
-    `full` forgets the watermark, for an owner that began to count anew (H13).
-    """
-    values: dict[str, Any] = {"due_at": stamp(now)}
-    if full:
-        values |= {"since": None, "page": None}
-    connection.execute(
-        update(cursors)
-        .where(cursors.c.system == system, cursors.c.resource == resource)
-        .values(**values)
-    )

@@ -1,4 +1,4 @@
-"""What operators ask, answered from committed state: status, why, trace, holds, dead.
+"""What operators ask, answered from committed state: status, trace, holds, dead.
 
 Every function takes a read-only connection and returns plain JSON-able data; the
 command line, the status page and the report only lay it out. No buyer appears
@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, case, func, or_, select
 
-from core import ledger, publish, stock
+from core import movements
+from core import oversold as promised
 from core.clock import stamp, unstamp
 from core.network import Network
 from core.seal import Seal
@@ -25,7 +26,9 @@ View = dict[str, Any]
 #: Rows a face shows at most; it says how many more there are.
 ROWS_MAX = 200
 #: Holds that end by themselves when the channel says so; nobody has to do anything.
-WAITS = ("payment:", "channel_holds", "test_order")
+WAITS = ("payment:", "channel_holds", "test_order", movements.GAP)
+#: Holds that are shown beside the others, with the orders they endanger.
+BESIDE = (promised.CAUSE,)
 
 
 # ------------------------------------------------------------------ status
@@ -38,14 +41,14 @@ def status(connection: Connection, network: Network, now: datetime) -> View:
     return {
         "at": stamp(now),
         "company": network.company,
-        "needs_you": [row for row in open_ones if not row["cause"].startswith(WAITS)],
+        "needs_you": [row for row in open_ones if not row["cause"].startswith(WAITS + BESIDE)],
         "waits": [row for row in open_ones if row["cause"].startswith(WAITS)],
         "orders": _counts(connection, s.orders.c.state),
         "inbox": _counts(connection, s.inbox.c.state),
         "outbox": _by_system(connection),
         "sweeps": _sweeps(connection, now),
         "channels": _channels(connection, network),
-        "oversold": oversold(connection, network, now),
+        "oversold": oversold(connection),
         "today": _today(connection, day),
         "health": _health(connection),
     }
@@ -144,180 +147,26 @@ def _health(connection: Connection) -> list[View]:
     return [{"system": r.system, "kind": r.kind, "state": r.state, "at": r.at} for r in rows]
 
 
-def oversold(connection: Connection, network: Network, now: datetime) -> list[View]:
+def oversold(connection: Connection) -> list[View]:
     """SKUs promised beyond the owner's number, and the orders in danger (H18)."""
-    held = connection.execute(
-        select(s.claims.c.sku, s.claims.c.location, func.sum(s.claims.c.units).label("units"))
-        .where(s.claims.c.state.in_(stock.LIVE))
-        .group_by(s.claims.c.sku, s.claims.c.location)
-    ).all()
-    work = reading_work(connection, network, now)
-    found = []
-    for row in held:
-        terms = stock.terms_of(work, row.sku, row.location)
-        if terms.oversold:
-            found.append(
-                {
-                    "sku": row.sku,
-                    "location": row.location,
-                    "units": terms.oversold,
-                    "orders": _endangered(connection, row.sku, row.location, terms.oversold),
-                }
-            )
-    return found
-
-
-def _endangered(connection: Connection, sku: str, location: str, units: int) -> list[str]:
-    """The youngest orders whose units are not there: who sold last is short first."""
-    rows = connection.execute(
-        select(s.orders.c.system, s.orders.c.number, s.claims.c.units)
-        .join(s.orders, s.orders.c.id == s.claims.c.order_id)
-        .where(s.claims.c.sku == sku, s.claims.c.location == location, s.claims.c.state == "open")
-        .order_by(s.orders.c.placed_at.desc(), s.claims.c.id.desc())
-    )
-    named: dict[str, None] = {}
-    for row in rows:
-        if units <= 0:
-            break
-        named[f"{row.system}:{row.number}"] = None
-        units -= row.units
-    return list(named)
+    return [
+        {
+            "sku": row.sku,
+            "location": row.location,
+            "units": row.units,
+            "since": row.since,
+            "orders": [
+                f"{one.system}:{one.number}"
+                for one in promised.endangered(connection, row.sku, row.location, row.units)
+            ],
+        }
+        for row in promised.confirmed(connection)
+    ]
 
 
 def reading_work(connection: Connection, network: Network, now: datetime) -> Work:
     """A Work for asking only; its connection is read-only, so it cannot be misused."""
     return Work.begin(connection, network, Seal(b"\0" * 32), now)
-
-
-# ------------------------------------------------------------------ why
-
-
-def why(connection: Connection, network: Network, now: datetime, sku: str) -> View | None:
-    """Every term of a SKU's number, who holds its units, and what each channel was told."""
-    known = connection.execute(select(s.items).where(s.items.c.sku == sku)).one_or_none()
-    listed = connection.execute(
-        select(func.count()).select_from(s.listings).where(s.listings.c.sku == sku)
-    ).scalar_one()
-    if known is None and not listed:
-        return None
-    work = reading_work(connection, network, now)
-    return {
-        "sku": sku,
-        "at": stamp(now),
-        "locations": [_why_location(work, sku, name) for name in network.locations],
-        "channels": [
-            listing for channel in network.channels for listing in _why_channel(work, sku, channel)
-        ],
-        "copies": _copies(connection, sku),
-        "told": told(connection, sku),
-    }
-
-
-def _why_location(work: Work, sku: str, location: str) -> View:
-    terms = stock.terms_of(work, sku, location)
-    place = work.network.locations[location]
-    row = work.connection.execute(
-        select(s.stock).where(s.stock.c.sku == sku, s.stock.c.location == location)
-    ).one_or_none()
-    source = work.network.source_of(location)
-    reading = stock.reading_in_force(work, sku, location)
-    claims = []
-    for claim in stock.live_claims(work, sku, location):
-        evidence = ledger.excluded_by(stock.as_claim(claim), reading, source) if reading else ""
-        claims.append(_claim(work.connection, claim, evidence))
-    return {
-        "location": location,
-        "owner": place.stock_owner,
-        "basis": source.basis,
-        "supply": terms.supply,
-        "read_at": row.read_at if row else None,
-        "counter": row.counter if row else None,
-        "claimed": terms.claimed,
-        "excluded": terms.excluded,
-        "safety_stock": terms.safety_stock,
-        "sellable": terms.sellable,
-        "oversold": terms.oversold,
-        "claims": claims,
-    }
-
-
-def _claim(connection: Connection, claim: Row[Any], evidence: str) -> View:
-    order = connection.execute(
-        select(s.orders.c.system, s.orders.c.number).where(s.orders.c.id == claim.order_id)
-    ).one()
-    return {
-        "order": f"{order.system}:{order.number}",
-        "units": claim.units,
-        "state": claim.state,
-        "since": claim.opened_at,
-        "excluded_by": evidence,
-    }
-
-
-def _why_channel(work: Work, sku: str, channel: str) -> list[View]:
-    rows = work.connection.execute(
-        select(s.listings, s.published.c.quantity, s.published.c.acked_at, s.published.c.words)
-        .outerjoin(
-            s.published,
-            (s.published.c.system == s.listings.c.system)
-            & (s.published.c.listing == s.listings.c.listing)
-            & (s.published.c.place == s.listings.c.place),
-        )
-        .where(s.listings.c.system == channel, s.listings.c.sku == sku)
-    ).all()
-    return [
-        {
-            "channel": channel,
-            "listing": row.listing,
-            "place": row.place,
-            "available_to_sell": publish.quantity_of(work, channel, sku, row.place),
-            "acknowledged": row.quantity,
-            "acknowledged_at": row.acked_at,
-            "channel_shows": row.shown,
-            "channel_read_at": row.shown_at,
-            "trouble": row.words or "",
-        }
-        for row in rows
-    ]
-
-
-def _copies(connection: Connection, sku: str) -> list[View]:
-    rows = connection.execute(select(s.copies).where(s.copies.c.key == sku))
-    return [
-        {
-            "system": r.system,
-            "number": r.number,
-            "place": r.place,
-            "value": r.value,
-            "at": r.read_at,
-        }
-        for r in rows
-    ]
-
-
-def told(connection: Connection, sku: str, limit: int = 10) -> list[View]:
-    """The last calls that told a channel this SKU's number, newest first."""
-    rows = connection.execute(
-        select(s.told)
-        .where(s.told.c.offers.contains(orjson.dumps(sku).decode(), autoescape=True))
-        .order_by(s.told.c.id.desc())
-        .limit(limit)
-    )
-    found = []
-    for row in rows:
-        for offer in orjson.loads(row.offers):
-            if offer["sku"] == sku:
-                found.append(
-                    {
-                        "channel": row.system,
-                        "at": row.began_at,
-                        "answered_at": row.ended_at,
-                        "quantity": offer["quantity"],
-                        "outcome": offer.get("outcome") or row.result or "in flight",
-                        "place": offer["place"],
-                    }
-                )
-    return found
 
 
 # ------------------------------------------------------------------ trace

@@ -38,17 +38,19 @@ class Work:
         return cls(connection, network, seal, now, Steps(now))
 
     def sku_changed(self, sku: str, why: str) -> None:
-        """What may be sold of this SKU is different now; every channel will hear."""
+        """What may be sold of this SKU is different now, and of its kits; channels will hear."""
         self.changed.setdefault(sku, why)
+        for kit in self.network.items.used_by(sku):
+            self.changed.setdefault(kit, why)
 
-    def count(self, name: str, label: str = "") -> None:
+    def count(self, name: str, label: str = "", times: int = 1) -> None:
         """A named event of this day, for the report and the metrics."""
         statement = insert(counters).values(
-            name=name, label=label, day=self.now.date().isoformat(), value=1
+            name=name, label=label, day=self.now.date().isoformat(), value=times
         )
         self.connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["name", "label", "day"], set_={"value": counters.c.value + 1}
+                index_elements=["name", "label", "day"], set_={"value": counters.c.value + times}
             )
         )
 
@@ -80,7 +82,7 @@ class Work:
     def _feed(self) -> None:
         if not self.changed:
             return
-        last = self.connection.execute(select(func.coalesce(func.max(feed.c.seq), 0))).scalar_one()
+        last = _LAST(self.connection).scalar_one() or 0
         at = stamp(self.now)
         _CHANGED.many(
             self.connection,
@@ -91,6 +93,7 @@ class Work:
         )
 
 
+_LAST = Hot(select(func.max(feed.c.seq)))
 _NEW = insert(feed).values({name: bindparam(name) for name in ("sku", "seq", "why", "changed_at")})
 _CHANGED = Hot(
     _NEW.on_conflict_do_update(

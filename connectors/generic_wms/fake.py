@@ -35,8 +35,13 @@ class NotPossible(ValueError):
 class Shelf:
     sku: str
     place: str
+    status: str = ""  # "": for sale
     on_hand: int = 0
     movement: int = 0
+
+    @property
+    def id(self) -> str:
+        return f"{self.sku}@{self.place}{f'/{self.status}' if self.status else ''}"
 
 
 @dataclass(slots=True)
@@ -61,7 +66,8 @@ class Fake:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._shelves: dict[tuple[str, str], Shelf] = {}
+        self._shelves: dict[tuple[str, str, str], Shelf] = {}
+        self._moves: list[Row] = []
         self._orders: dict[str, Order] = {}
         self._shipments: list[Row] = []
         self._movement = 0
@@ -71,6 +77,7 @@ class Fake:
         self._asgi = Starlette(
             routes=[
                 Route("/stock", self._get_stock),
+                Route("/movements", self._get_movements),
                 Route("/orders", self._get_orders),
                 Route("/orders", self._post_order, methods=["POST"]),
                 Route("/orders/{reference:path}/cancel", self._post_cancel, methods=["POST"]),
@@ -99,9 +106,48 @@ class Fake:
         self._move(sku, place, difference)
         return difference
 
+    def set_aside(self, sku: str, place: str, quantity: int, status: str = "damaged") -> int:
+        """Units that may not be sold lie on a shelf of their own. Returns what is left for sale."""
+        self._move(sku, place, quantity, status)
+        return self._move(sku, place, -quantity).on_hand
+
+    def put_back(self, sku: str, place: str, quantity: int, status: str = "damaged") -> int:
+        """They are found to be good. Returns what is for sale now."""
+        self._move(sku, place, -quantity, status)
+        return self._move(sku, place, quantity).on_hand
+
+    def send_over(self, sku: str, place: str, quantity: int) -> int:
+        """A transfer leaves: until it arrives its units are on a truck, and in no place."""
+        self._units["adjusted"] -= quantity
+        return self._move(sku, place, -quantity).on_hand
+
+    def arrive(self, sku: str, place: str, quantity: int) -> int:
+        self._units["adjusted"] += quantity
+        return self._move(sku, place, quantity).on_hand
+
+    def delete(self, sku: str, place: str) -> int:
+        """Somebody deletes the article: its row is gone. Returns what lay there."""
+        shelf = self._shelves.pop((sku, place, ""))
+        self._units["adjusted"] -= shelf.on_hand
+        return shelf.on_hand
+
+    def claims(self, sku: str, place: str, quantity: int) -> int:
+        """Its program says a number that is not true. Returns the one before."""
+        shelf = self._shelf(sku, place)
+        before, shelf.on_hand = shelf.on_hand, quantity
+        self._movement += 1
+        shelf.movement = self._movement
+        return before
+
+    def lose_movement(self, number: int) -> int:
+        """One movement never comes. Returns how many there are."""
+        self._moves = [row for row in self._moves if row["movement"] != number]
+        return len(self._moves)
+
     def reinstall(self) -> int:
         """Its program is set up anew: the shelves are as they were, the counter begins again."""
         self._movement = 0
+        self._moves.clear()
         for shelf in self._shelves.values():
             self._movement += 1
             shelf.movement = self._movement
@@ -131,7 +177,7 @@ class Fake:
         free = {key: shelf.on_hand for key, shelf in self._shelves.items()}
         parcel = []
         for line, left in zip(order.lines, order.left, strict=True):
-            key = (line["sku"], order.place)
+            key = (line["sku"], order.place, "")
             parcel.append(min(left, free.get(key, 0)))
             free[key] = free.get(key, 0) - parcel[-1]
         return await self._leave(order, parcel, "Plain Parcel", tracking, complete=True)
@@ -151,7 +197,7 @@ class Fake:
         return sum(
             shelf.on_hand
             for shelf in self._shelves.values()
-            if shelf.sku == sku and place in ("", shelf.place)
+            if shelf.sku == sku and place in ("", shelf.place) and not shelf.status
         )
 
     def orders(self) -> list[Row]:
@@ -166,16 +212,26 @@ class Fake:
 
     # ------------------------------------------------------------------ inside
 
-    def _shelf(self, sku: str, place: str) -> Shelf:
-        return self._shelves.setdefault((sku, place), Shelf(sku, place))
+    def _shelf(self, sku: str, place: str, status: str = "") -> Shelf:
+        return self._shelves.setdefault((sku, place, status), Shelf(sku, place, status))
 
-    def _move(self, sku: str, place: str, units: int) -> Shelf:
-        shelf = self._shelf(sku, place)
+    def _move(self, sku: str, place: str, units: int, status: str = "") -> Shelf:
+        shelf = self._shelf(sku, place, status)
         if shelf.on_hand + units < 0:
             raise NotEnough(f"{place} has not {-units} of {sku}")
         self._movement += 1
         shelf.on_hand += units
         shelf.movement = self._movement
+        self._moves.append(
+            {
+                "id": f"M{self._movement}",
+                "movement": self._movement,
+                "sku": sku,
+                "place": place,
+                "status": status,
+                "units": units,
+            }
+        )
         return shelf
 
     def _waiting(self, reference: str) -> Order:
@@ -273,14 +329,16 @@ class Fake:
         asked = sum(
             left
             for order in self._orders.values()
-            if order.place == shelf.place
+            if order.place == shelf.place and not shelf.status
             for line, left in zip(order.lines, order.left, strict=True)
             if line["sku"] == shelf.sku
         )
         net = self._world.settings.get("basis") == "available"
         return {
+            "id": shelf.id,
             "sku": shelf.sku,
             "place": shelf.place,
+            "status": shelf.status,
             "on_hand": None if net else shelf.on_hand,
             "available": shelf.on_hand - asked if net else None,
             "allocated": asked,
@@ -312,6 +370,9 @@ class Fake:
         return JSONResponse(
             {"rows": [self._stock_row(shelf) for shelf in rows], "movement": self._movement}
         )
+
+    async def _get_movements(self, request: Request) -> Response:
+        return JSONResponse({"rows": _page(request, self._moves, lambda row: row["movement"])})
 
     async def _get_orders(self, request: Request) -> Response:
         order = self._orders.get(request.query_params.get("reference", ""))

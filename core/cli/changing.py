@@ -1,4 +1,4 @@
-"""Verbs that change: retry, replay, reload, accept, sweep. The running daemon does them."""
+"""Verbs that change: retry, replay, reload, stop-sell, sweep, … The running daemon does them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from core import operate
-from core.app import build
+from core import items_in_force, operate, rules_in_force
+from core.app import build, open_state
 from core.cli.opened import configured
 from core.cli.text import emit_json
 from core.clock import SystemClock
@@ -19,6 +19,11 @@ from core.errors import Retry, TruecountError
 from core.serving import token_path
 
 FINE = 0
+#: What a verb may be told; the daemon is sent those that were given.
+WORDS = (
+    *("ids", "new_key", "hold", "inbox", "system", "resource", "full"),
+    *("sku", "channel", "reason", "by", "until"),
+)
 
 
 def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
@@ -35,7 +40,7 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     replay = verb("replay", "understand held records again, under the mappings in force now")
     replay.add_argument("--hold", type=int, metavar="ID", help="only of this exception")
     replay.add_argument("--inbox", type=int, metavar="SEQ", help="only this record")
-    verb("reload", "read the mapping files again; on any error the old ones stay")
+    verb("reload", "read mappings, items and rules again; on any error the old ones stay")
     accept = verb("accept", "close an exception only a person can close, after seeing to it")
     accept.add_argument("hold", type=int, metavar="ID", help="as `truecount holds` prints it")
     sweep = verb("sweep", "read one system now")
@@ -44,13 +49,25 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     sweep.add_argument(
         "--full", action="store_true", help="from the beginning, not since last time"
     )
+    stop = verb("stop-sell", "sell none of an item from now on, whatever the rules say")
+    stop.add_argument("sku", metavar="SKU")
+    stop.add_argument("--channel", metavar="CHANNEL", help="only there; default: on every channel")
+    stop.add_argument("--reason", required=True, metavar="TEXT", help="why; `status` shows it")
+    stop.add_argument("--by", required=True, metavar="NAME", help="who says so")
+    stop.add_argument(
+        "--until", metavar="TIME", help='like "2026-11-12 18:00"; default: until resume-sell'
+    )
+    resume = verb("resume-sell", "end a stop-sell; the rules alone say again what is sold")
+    resume.add_argument("sku", metavar="SKU")
+    resume.add_argument("--channel", metavar="CHANNEL", help="only there; default: all its stops")
+    resume.add_argument("--by", metavar="NAME", help="who says so")
 
 
 def _run(options: argparse.Namespace) -> int:
     config = configured(options.config)
     words = {
         name: getattr(options, name)
-        for name in ("ids", "new_key", "hold", "inbox", "system", "resource", "full")
+        for name in WORDS
         if getattr(options, name, None) not in (None, [], False)
     }
     done = _by_daemon(config, options.verb, words)
@@ -92,7 +109,9 @@ async def _by_ourselves(config: Config, verb: str, words: dict[str, Any]) -> dic
     lock.take()
     app = build(config, SystemClock())
     try:
-        app.store.open()
+        await open_state(app)
+        await items_in_force.restore(app)
+        await rules_in_force.restore(app)
         return await operate.operate(app, verb, words)
     finally:
         await app.close()

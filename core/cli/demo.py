@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core import report, views
+from core import explain, report, views
 from core.cli.opened import Opened, opened
 from core.cli.reporting import compared
 from core.cli.scene import SECRETS, Refused, Remote, Scene
@@ -417,7 +417,7 @@ class Play:
 
 
 def _first_location(sku: str, own: Opened) -> dict[str, Any]:
-    found = views.why(own.connection, own.network, own.now, sku)
+    found = explain.why(own.connection, own.network, own.now, sku)
     assert found is not None
     location: dict[str, Any] = found["locations"][0]
     return location

@@ -1,4 +1,4 @@
-"""Verbs that only look: status, why, trace, holds, dead."""
+"""Verbs that only look: status, trace, holds, dead."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from core import views
+from core import overrides, views
 from core.cli.opened import Opened, opened
 from core.cli.text import age, emit_json, local, plural, since, table
 from core.money import Money
@@ -24,8 +24,6 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
         return parser
 
     verb("status", "is everything alive, and what needs you", _status)
-    why = verb("why", "every term of a SKU's number and who was told it", _why)
-    why.add_argument("sku", metavar="SKU")
     trace = verb("trace", "one order's walk through the eight stops", _trace)
     trace.add_argument("order", metavar="SYSTEM:ORDER", help="for example shopify-main:#1001")
     holds = verb("holds", "open exceptions, one per cause, with what to do", _holds)
@@ -39,6 +37,7 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
 def _status(options: argparse.Namespace) -> int:
     with opened(options.config) as own:
         found = views.status(own.connection, own.network, own.now)
+        found["stopped"] = overrides.stopped(own.connection)
     trouble = bool(found["needs_you"] or found["oversold"])
     if options.json:
         emit_json(found)
@@ -47,6 +46,7 @@ def _status(options: argparse.Namespace) -> int:
     for row in found["oversold"]:
         print(f"  oversold by {row['units']}: {row['sku']} at {row['location']}")
         print(f"      in danger: {', '.join(row['orders'])}")
+    _print_stopped(found["stopped"], own.config.company.timezone)
     for row in found["waits"]:
         print(f"Waiting by itself: {plural(row['members'], 'record')}, {row['reason']}")
     print("\nOrders    " + (_counts(found["orders"]) or "none yet"))
@@ -64,6 +64,15 @@ def _status(options: argparse.Namespace) -> int:
     return FINDINGS if trouble else FINE
 
 
+def _print_stopped(rows: list[dict[str, Any]], zone: ZoneInfo) -> None:
+    """What nobody may buy, and whom to ask: a stop that is forgotten is a sale lost."""
+    for row in rows:
+        until = (
+            f"until {local(row['until'], zone)}" if row["until"] else "until somebody resumes it"
+        )
+        print(f"Stopped: {row['sku']} on {row['channel']} by {row['by']}, {until}. {row['reason']}")
+
+
 def _print_needs(needs: list[dict[str, Any]], own: Opened) -> None:
     if not needs:
         print("Nothing needs you.")
@@ -77,66 +86,6 @@ def _print_needs(needs: list[dict[str, Any]], own: Opened) -> None:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
-
-
-# ------------------------------------------------------------------ why
-
-
-def _why(options: argparse.Namespace) -> int:
-    with opened(options.config) as own:
-        found = views.why(own.connection, own.network, own.now, options.sku)
-    if found is None:
-        print(f"No warehouse, ERP or channel has named the SKU {options.sku!r}.", file=sys.stderr)
-        return WRONG
-    if options.json:
-        emit_json(found)
-        return FINE
-    zone = own.config.company.timezone
-    print(f"{found['sku']}\n")
-    for place in found["locations"]:
-        _print_location(place, zone)
-    for listing in found["channels"]:
-        _print_channel(listing, zone)
-    if found["copies"]:
-        print("\nWhat others say (compared, never adopted)")
-        print(table(found["copies"], ["system", "place", "value"], indent="  "))
-    if found["told"]:
-        print("\nLast told")
-        rows = [{**row, "at": local(row["at"], zone, millis=True)} for row in found["told"]]
-        print(table(rows, ["at", "channel", "quantity", "outcome"], indent="  "))
-    return FINE
-
-
-def _print_location(place: dict[str, Any], zone: ZoneInfo) -> None:
-    when = local(place["read_at"], zone)
-    print(
-        f"At {place['location']}, by the word of {place['owner']} ({place['basis']}, read {when})"
-    )
-    print(f"  {place['supply']:>6}  supply")
-    print(f"  {-place['claimed']:>6}  claims the supply does not yet exclude")
-    print(f"  {-place['safety_stock']:>6}  safety stock")
-    print(f"  {'-' * 6}")
-    note = f"   OVERSOLD BY {place['oversold']}" if place["oversold"] else ""
-    print(f"  {place['sellable']:>6}  may be sold{note}")
-    for claim in place["claims"]:
-        state = claim["excluded_by"] or (
-            "shipped, waiting for a stock number that excludes it"
-            if claim["state"] == "shipped"
-            else "not shipped"
-        )
-        print(f"          {claim['units']} held for {claim['order']}: {state}")
-    print()
-
-
-def _print_channel(listing: dict[str, Any], zone: ZoneInfo) -> None:
-    place = f" at {listing['place']}" if listing["place"] else ""
-    print(f"{listing['channel']}{place}: offer {listing['available_to_sell']}", end="")
-    if listing["acknowledged"] is None:
-        print(", never acknowledged", end="")
-    else:
-        when = local(listing["acknowledged_at"], zone)
-        print(f", acknowledged {listing['acknowledged']} at {when}", end="")
-    print(f"  ({listing['trouble']})" if listing["trouble"] else "")
 
 
 # ------------------------------------------------------------------ trace
@@ -165,7 +114,8 @@ def _print_trace(order: dict[str, Any], zone: ZoneInfo) -> None:
     print()
     for step in order["walk"]:
         at = local(step["at"], zone, millis=True)
-        skip = ("at", "stop", "stop_name", "what")
+        # The numbers of claims and lines are for the proof; `--json` has them.
+        skip = ("at", "stop", "stop_name", "what", "claim", "part_of", "line", "listing")
         words = "  ".join(
             f"{k}={v}" for k, v in step.items() if k not in skip and v not in ("", None)
         )

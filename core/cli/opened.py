@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from core import items_in_force, rules_in_force
 from core.clock import SystemClock
 from core.config import Config, load_config
 from core.errors import ConfigError, Problem
@@ -61,6 +62,10 @@ def opened(path: Path) -> Iterator[Opened]:
     engine = read_only(database)
     try:
         with engine.connect() as connection:
-            yield Opened(config, network_of(config), connection, SystemClock().now())
+            connection.exec_driver_sql("BEGIN")  # all that a verb says is of one moment
+            file = config.rules.as_posix() if config.rules else "rules.yaml"
+            network = items_in_force.as_kept(network_of(config), connection)
+            network = rules_in_force.as_kept(network, connection, file)
+            yield Opened(config, network, connection, SystemClock().now())
     finally:
         engine.dispose()

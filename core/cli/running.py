@@ -11,18 +11,22 @@ from typing import Any, Literal, cast
 
 import uvloop
 
-from core import retention, serving, subscriptions
+from core import retention, rules_in_force, serving, subscriptions
 from core.app import App, build
 from core.cli.opened import configured
 from core.cli.text import emit_json, table
 from core.clock import SystemClock
 from core.config import Config
 from core.daemon import Daemon, Lock
-from core.errors import ConnectorError
+from core.errors import ConfigError, ConnectorError
 from core.logs import set_up
 from core.mapping.book import MappingBook
-from core.networking import network_of
+from core.network import Network
+from core.networking import items_of, network_of, rules_of
+from core.offer_rules import Rules
 from core.reporter import Reporter
+from core.rules_file import check_skus
+from core.store.engine import read_only
 
 FINE, FINDINGS, UNREACHABLE = 0, 1, 3
 
@@ -81,6 +85,8 @@ def _check(options: argparse.Namespace) -> int:
     """Everything that would stop or surprise the daemon; ConfigError lists it all."""
     config = configured(options.config)
     network = network_of(config)
+    network = network.with_items(items_of(config, network))
+    rules = _check_rules(config, network)
     names = [system.connector for system in config.systems.values()]
     folders = {system.connector: system.mappings for system in config.systems.values()}
     book = MappingBook.load(config.mappings, names, folders=folders)
@@ -92,15 +98,38 @@ def _check(options: argparse.Namespace) -> int:
         "systems": list(config.systems),
         "locations": list(network.locations),
         "mappings": [f"{mapping.name} v{mapping.version}" for mapping in book],
+        "aliases": len(network.items.aliases),
+        "kits": len(network.items.kits),
+        "rules": len(rules.written),
         "owners": owners,
     }
     if options.json:
         emit_json(found)
         return FINE
-    print(f"{options.config} is fine: {len(config.systems)} systems, {len(list(book))} mappings.\n")
+    counts = f"{len(config.systems)} systems, {len(list(book))} mappings"
+    for count, noun in (
+        (found["aliases"], "aliases"), (found["kits"], "kits"), (found["rules"], "offer rules"),
+    ):  # fmt: skip
+        counts += f", {count} {noun}" if count else ""
+    print(f"{options.config} is fine: {counts}.\n")
     print("Every number and its one owner")
     print(table(owners, ["number", "of", "owner"], indent="  "))
     return FINE
+
+
+def _check_rules(config: Config, network: Network) -> Rules:
+    """The rules, and whether the items they name exist, where a state can tell."""
+    rules = rules_of(config, network, network.rules.tags)
+    if config.state.exists():
+        engine = read_only(config.state)
+        try:
+            with engine.connect() as connection:
+                problems = check_skus(rules, rules_in_force.known_skus(connection))
+        finally:
+            engine.dispose()
+        if problems:
+            raise ConfigError(problems)
+    return rules
 
 
 # ------------------------------------------------------------------ doctor

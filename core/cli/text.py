@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from core.clock import unstamp
+from core.clock import unstamp, written
+
+_CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 
 
 def emit_json(value: Any) -> None:
@@ -44,6 +47,16 @@ def local(text: str | None, zone: ZoneInfo, *, millis: bool = False) -> str:
         return "-"
     at = unstamp(text).astimezone(zone)
     return at.strftime("%H:%M:%S.%f")[:-3] if millis else at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    """What an operator writes after --at or --since: `14:03` is today's, the rest as `written`.
+
+    Raises ValueError with what is wrong.
+    """
+    if _CLOCK.fullmatch(text):
+        text = f"{now.astimezone(zone).date().isoformat()} {text}"
+    return written(text, zone)
 
 
 def age(seconds: float | None) -> str:

@@ -103,6 +103,16 @@ class Store:
         with self._reader.connect() as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """The same, and everything asked inside is of one moment. Never wait inside."""
+        with self.read() as connection:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+
     @property
     def waiting(self) -> int:
         return self._queue.qsize()
@@ -235,6 +245,11 @@ def _reading_engine(path: Path) -> Engine:
 def read_only(path: Path) -> Engine:
     """For faces beside a running daemon: sees committed state, can change nothing."""
     return _reading_engine(path)
+
+
+def state_of(connection: Connection) -> int:
+    """Two snapshots with the same number see the very same state. For reading connections only."""
+    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
 def _assert_durable(connection: Connection) -> None:

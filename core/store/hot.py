@@ -8,11 +8,11 @@ order or per offer this way, and nothing else: plain Core reads better.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import BindParameter, Connection, CursorResult, Row, bindparam
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -45,6 +45,41 @@ class Hot:
             known = _Text(str(compiled), tuple(compiled.positiontup or ()), compiled.params)
             self._texts[dialect.name] = known
         return known
+
+
+class HotList:
+    """A question about a list of values, once for all of them: compiled for a few lengths.
+
+    `make` gets the list as parameters for `column.in_(…)`. A list is filled up to the next
+    length with its last value, which changes no answer; a longer one is asked in parts.
+    """
+
+    LENGTHS = (1, 8, 64, 512)
+
+    __slots__ = ("_hots", "_make")
+
+    def __init__(self, make: Callable[[Sequence[BindParameter[Any]]], Executable]) -> None:
+        self._make = make
+        self._hots: dict[int, Hot] = {}
+
+    def __call__(
+        self, connection: Connection, among: Iterable[Any], **values: Any
+    ) -> list[Row[Any]]:
+        rows: list[Row[Any]] = []
+        wanted = list(among)
+        for start in range(0, len(wanted), self.LENGTHS[-1]):
+            part = wanted[start : start + self.LENGTHS[-1]]
+            length = next(each for each in self.LENGTHS if each >= len(part))
+            part += part[-1:] * (length - len(part))
+            asked = {f"among_{index}": value for index, value in enumerate(part)}
+            rows += self._hot(length)(connection, **asked, **values)
+        return rows
+
+    def _hot(self, length: int) -> Hot:
+        if length not in self._hots:
+            values: list[BindParameter[Any]] = [bindparam(f"among_{n}") for n in range(length)]
+            self._hots[length] = Hot(self._make(values))
+        return self._hots[length]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -49,7 +50,7 @@ inbox = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     _word("system"),
-    _word("via"),  # hook | sweep | fetch: how it came the first time
+    _word("via"),  # hook | sweep | fetch | absence: how it came the first time
     _word("topic"),
     _word("identity"),
     _word("resource", ""),
@@ -62,6 +63,7 @@ inbox = Table(
     _word("state", "pending"),
     _count("pushes"),
     _count("polls"),
+    _count("accepted"),  # 1: a person says that it is true (S38)
     _word("mapping", ""),  # which version understood it (G15)
     _word("reason", ""),
     _instant("done_at"),
@@ -69,6 +71,13 @@ inbox = Table(
     sqlite_autoincrement=True,
 )
 Index("inbox_pending", inbox.c.seq, sqlite_where=inbox.c.state == "pending")
+Index(
+    "inbox_held",
+    inbox.c.system,
+    inbox.c.resource,
+    inbox.c.external_id,
+    sqlite_where=inbox.c.state == "held",
+)
 
 #: Objects a push only hinted at: re-read from their owner first. Newest wish wins.
 fetches = Table(
@@ -95,6 +104,7 @@ cursors = Table(
     _instant("complete_began_at"),
     _instant("complete_at"),
     _instant("due_at", nullable=False),
+    _instant("full_at"),  # when a pass from the beginning last began and came to its end
     _count("rows"),
     _count("failures"),
     _word("words", ""),
@@ -108,7 +118,9 @@ seen = Table(
     Column("resource", String, primary_key=True),
     Column("external_id", String, primary_key=True),
     _word("hash"),
-    _instant("pass_began_at", nullable=False),
+    _instant("pass_began_at", nullable=False),  # the last pass that showed it
+    _instant("missing_since"),  # the first complete pass that no longer did
+    sqlite_with_rowid=False,
 )
 
 # ------------------------------------------------------------- 3-4 understood, decided
@@ -142,7 +154,9 @@ orders = Table(
 Index("orders_placed", orders.c.placed_at)
 Index("orders_number", orders.c.number)
 
-#: ordered = claimed + short + consumed + cancelled, all >= 0, at every commit (G6).
+#: ordered = claimed + short + consumed + cancelled, all >= 0, at every commit (G6). A line of
+#: a kit has one row for each component: `kit` is its SKU, `parent` the key of the channel's
+#: line, and `factor` how many units of this row one of the line takes; 0: none any more.
 lines = Table(
     "lines",
     metadata,
@@ -156,8 +170,13 @@ lines = Table(
     _count("consumed"),
     _count("cancelled"),
     Column("shippable", Integer, nullable=False, server_default=text("1")),
+    _word("parent", ""),
+    _word("kit", ""),
+    Column("factor", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("order_id", "key", name="line_once"),
 )
+
+Index("lines_short", lines.c.sku, sqlite_where=lines.c.short > 0)
 
 #: state: open -> shipped -> ended, or open -> released, or open -> missing -> released: units
 #: the warehouse could not find, subtracted until its number says so. `evidence`: why (G7).
@@ -182,8 +201,18 @@ claims = Table(
     _instant("ended_at"),
     _word("evidence", ""),
 )
-Index("claims_of_sku", claims.c.sku, claims.c.location, claims.c.state)
+#: Covers the sum that every new order of a SKU asks for.
+Index(
+    "claims_of_sku",
+    claims.c.sku,
+    claims.c.location,
+    claims.c.state,
+    claims.c.shipped_seen_at,
+    claims.c.accepted_at,
+    claims.c.units,
+)
 Index("claims_of_order", claims.c.order_id)
+Index("claims_missing", claims.c.line_id, sqlite_where=claims.c.state == "missing")
 
 #: The owner's number in force for one SKU at one location.
 stock = Table(
@@ -200,6 +229,59 @@ stock = Table(
     _instant("began_at", nullable=False),
     _instant("read_at", nullable=False),
     _word("item", ""),  # the owner's object it was read from, where a sweep read it
+    _instant("confirmed_at"),  # a complete pass begun then found it unchanged, and it mattered
+    _count("moved"),  # units of its number that came of later movements
+    _count("waiting"),  # units of falls that came out of turn: not sold until put in order
+    _count("doubt"),  # units that another place of the same owner may still count
+    _instant("doubted_at"),  # … until a complete pass that began after this
+)
+
+Index("stock_of_item", stock.c.system, stock.c.item)
+Index("stock_in_doubt", stock.c.system, sqlite_where=stock.c.doubt > 0)
+
+#: Movements later than the number in force that are not (or not for good) inside it.
+movements = Table(
+    "movements",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    _word("sku"),
+    _word("location"),
+    Column("units", Integer, nullable=False),
+    Column("counter", Integer),
+    _instant("as_of"),
+    _instant("seen_at", nullable=False),
+)
+Index("movements_of_sku", movements.c.sku, movements.c.location)
+
+#: Of a source that counts its movements without a hole: the runs we know. Two are a hole.
+movement_runs = Table(
+    "movement_runs",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+#: How many SKUs the running pass of a source has brought to zero, of how many that had units.
+falls = Table(
+    "falls",
+    metadata,
+    Column("system", String, primary_key=True),
+    _instant("pass_began_at", nullable=False),
+    _count("fell"),
+    _count("known"),
+)
+
+#: SKUs promised beyond the owner's number. `confirmed_at`: no parcel we had not heard of yet.
+oversold = Table(
+    "oversold",
+    metadata,
+    Column("sku", String, primary_key=True),
+    Column("location", String, primary_key=True),
+    Column("units", Integer, nullable=False),
+    _instant("since", nullable=False),
+    _instant("confirmed_at"),
 )
 
 #: What systems that do not own a number say it is: compared, never adopted (G5).
@@ -220,6 +302,37 @@ items = Table(
     Column("sku", String, primary_key=True),
     _word("source"),
     _instant("first_seen_at", nullable=False),
+)
+
+#: SKUs by how they are spelled without case and blanks: two of one spelling are shown (S30).
+spellings = Table(
+    "spellings",
+    metadata,
+    Column("sku", String, primary_key=True),
+    _word("spelling"),
+)
+Index("spellings_alike", spellings.c.spelling)
+
+#: What owners say of single lots: data, and no number of the item (S35).
+lots = Table(
+    "lots",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("sku", String, primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("lot", String, primary_key=True),
+    _word("expires_on", ""),
+    Column("units", Integer, nullable=False),
+    _instant("read_at", nullable=False),
+)
+
+#: Every list of aliases, kits and tags that came into force, and the step that tells of it.
+item_lists = Table(
+    "item_lists",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    _word("digest"),
+    Column("doc", LargeBinary, nullable=False),  # JSON, compressed
 )
 
 prices = Table(
@@ -298,7 +411,7 @@ holds = Table(
 )
 Index("hold_open", holds.c.cause, unique=True, sqlite_where=holds.c.closed_at.is_(None))
 
-#: member: inbox | order | command | sku
+#: member: inbox | order | command | sku | listing | pass | system
 hold_members = Table(
     "hold_members",
     metadata,
@@ -381,13 +494,46 @@ listings = Table(
     Column("listing", String, primary_key=True),
     Column("place", String, primary_key=True),
     _word("sku"),
+    _word("their_sku", ""),  # the channel's word for it, where an alias made `sku` of it
     _word("title", ""),
+    _word("item", ""),  # the channel's object it was read from
     _word("extras", "{}"),
     Column("active", Integer, nullable=False, server_default=text("1")),
     Column("shown", Integer),  # the channel's own copy, last read
     _instant("shown_at"),
 )
 Index("listings_of_sku", listings.c.sku, listings.c.system)
+
+#: Every text of offer rules that came into force, and the step that tells of it.
+offer_rules = Table(
+    "offer_rules",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    _word("digest"),  # of the text and of the tags it was read with
+    _word("doc"),
+)
+
+#: An operator stopped the sale of a SKU, on one channel or on all (""): who, why, until when.
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _word("sku"),
+    _word("channel", ""),
+    _word("by"),
+    _word("reason"),
+    _instant("since", nullable=False),
+    _instant("until"),
+    _instant("ended_at"),
+    _word("ended_by", ""),
+)
+Index(
+    "override_open",
+    overrides.c.sku,
+    overrides.c.channel,
+    unique=True,
+    sqlite_where=overrides.c.ended_at.is_(None),
+)
 
 #: The change feed: one row per SKU, `seq` rises with every change. Cursors are per channel.
 feed = Table(
@@ -429,8 +575,56 @@ published = Table(
     Column("quantity", Integer),
     _instant("acked_at"),
     _word("words", ""),  # why it differs from what we want, if it does
+    _word("differs", ""),  # what was read back last, if it was another number
+    _count("corrections"),  # how often in a row it was just this (S25)
 )
-Index("published_of_sku", published.c.sku)
+Index("published_of_sku", published.c.sku, published.c.system)
+
+#: What each outlet may still sell, where a pool is or may be divided (core/escrow.py).
+#: `pending`: what a write in flight may add. A null ceiling is not known yet.
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("listing", String, primary_key=True),
+    Column("place", String, primary_key=True),
+    _word("sku"),
+    Column("shown", Integer),
+    Column("ceiling", Integer),
+    _count("pending"),
+    Column("anchor", Integer),
+    _instant("anchor_at"),
+)
+Index("quotas_of_sku", quotas.c.sku, quotas.c.system)
+
+#: Items whose pool `adaptive` divides now.
+divided = Table(
+    "divided",
+    metadata,
+    Column("sku", String, primary_key=True),
+    _instant("since", nullable=False),
+)
+
+#: How fast an item sells on a channel, units a second, as two averages that forget.
+paces = Table(
+    "paces",
+    metadata,
+    Column("sku", String, primary_key=True),
+    Column("system", String, primary_key=True),
+    Column("quick", Float, nullable=False),
+    Column("slow", Float, nullable=False),
+    _instant("at", nullable=False),
+)
+
+#: How late we are on a channel. kind: seen (sold until captured) | told (changed until acked).
+delays = Table(
+    "delays",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("seconds", Float, nullable=False),
+    _instant("at", nullable=False),
+)
 
 #: One row per publishing call: what was told, when, and what the channel said.
 told = Table(
@@ -442,6 +636,7 @@ told = Table(
     _instant("began_at", nullable=False),
     _instant("ended_at"),
     _word("result", ""),
+    Column("position", Integer),  # the last step the quantities were computed after
     _word("offers"),  # JSON: [{listing, place, sku, quantity, shown, outcome}]
 )
 Index("told_open", told.c.system, sqlite_where=told.c.ended_at.is_(None))
@@ -465,6 +660,17 @@ steps = Table(
 Index("steps_of_order", steps.c.order_id)
 Index("steps_of_sku", steps.c.sku)
 Index("steps_at", steps.c.at)
+
+#: What the steps after `seq` are judged by: the network with its owners, and where the
+#: counters of a system began anew. `doc` of kind network: core/in_force.py.
+in_force = Table(
+    "in_force",
+    metadata,
+    Column("seq", Integer, primary_key=True),  # the step that tells of it
+    _word("kind"),  # network | counters
+    _word("system", ""),
+    _word("doc", "{}"),
+)
 
 #: One row per company and day; never mailed twice.
 reports = Table(

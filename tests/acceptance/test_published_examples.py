@@ -22,7 +22,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from core import orders, serving
+from core import order_rows, serving
 from core.app import build
 from core.cli.scene import free_ports
 from core.clock import SystemClock
@@ -181,7 +181,7 @@ class Installation:
         with app.store.read() as connection:
             work = Work.begin(connection, app.network, app.seal, app.clock.now())
             row = connection.execute(select(schema.orders).where(schema.orders.c.system == system))
-            return orders.read(work, row.one())
+            return order_rows.read(work, row.one())
 
     def documents(self) -> list[tuple[str, str, str]]:
         found = self.books.documents()

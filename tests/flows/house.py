@@ -22,8 +22,8 @@ from typing import Any
 
 import httpx
 
-from core import operate, stock, views
-from core.app import App, build, restore_health
+from core import items_in_force, operate, rules_in_force, stock, views
+from core.app import App, build, open_state
 from core.clock import ManualClock
 from core.config import load_config
 from core.fakehost import FakeHost
@@ -64,17 +64,19 @@ CONFIG = """\
 company: {{name: Acme, timezone: Europe/Berlin, currency: EUR}}
 state: state/truecount.db
 seal_key: ${{SEAL}}
-mappings: "{mappings}"
+mappings: "{mappings}"{rules}
 listen: {{public_url: "http://127.0.0.1:8080"}}
-publish: {{linger: {linger}}}
+publish: {{linger: {linger}, policy: {policy}}}
 systems:
 {channels}
   depot:
-    connector: generic_wms
+    connector: {warehouse}
     network: private
+    mappings: "{mappings}/generic_wms"
     settings: {{base_url: "http://127.0.0.1:9/depot"}}
     secrets: {{api_token: "${{DEPOT}}", webhook_secret: "${{HOOK_depot}}"}}
     every: {{stock_reading: 30s, shipment: 30s}}
+    ignore_places: [SCRAP]
 {source}
   books:
     connector: generic_erp
@@ -87,7 +89,7 @@ locations:
     at: {{depot: EAST, books: MAIN}}
     serves: [{serves}]
     safety_stock: {safety}
-owners:
+{second}owners:
   - {{number: on_hand, owner: depot}}
   - {{number: list_price, owner: books}}
   - {{number: unit_cost, owner: books}}
@@ -98,6 +100,60 @@ report:
   from: truecount@acme.example
   smtp: {{host: 127.0.0.1, port: 2525, tls: none}}
 """
+
+
+SECOND = """\
+  annex:
+    at: {{depot: WEST}}
+    serves: [{serves}]
+"""
+#: What the same warehouse promises where it is read in another way.
+WHOLE = (
+    ("stock_reading: {every: 60s, full_every: 24h}", "stock_reading: {every: 60s, snapshot: true}"),
+    (
+        """      id: [sku, place]
+      revision: movement
+      paging: {kind: keyset, size_param: limit, size: 200}
+      since: {param: since, format: counter, item: movement}
+""",
+        """      id: id
+      params: {limit: "500"}
+""",
+    ),
+)
+MOVING = (
+    (
+        "stock_reading: {every: 60s, full_every: 24h}",
+        "stock_reading: {every: 60s}\n  stock_movement: {every: 10s}",
+    ),
+    (
+        "    shipment:\n      path",
+        """\
+    stock_movement:
+      path: /movements
+      items: rows
+      id: id
+      revision: movement
+      paging: {kind: keyset, size_param: limit, size: 200}
+      since: {param: since, format: counter, item: movement}
+    shipment:
+      path""",
+    ),
+)
+
+
+def _warehouse(folder: Path, kind: str) -> str:
+    """The connector of the depot: as it is, or with a manifest of its own."""
+    if not kind:
+        return "generic_wms"
+    text = (ROOT / "connectors" / "generic_wms" / "manifest.yaml").read_text()
+    for old, new in WHOLE if kind == "whole" else MOVING:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    own = folder / "connectors" / f"{kind}_wms"
+    own.mkdir(parents=True)
+    own.joinpath("manifest.yaml").write_text(text.replace("name: generic_wms", f"name: {kind}_wms"))
+    return f"{kind}_wms"
 
 
 class Killed(BaseException):
@@ -153,7 +209,7 @@ class House:
     # -------------------------------------------------------------- our side
 
     async def start(self) -> None:
-        config = load_config(self.folder / "config.yaml", ENV)
+        config = load_config(self.folder / "config.yaml", ENV, [self.folder / "connectors"])
         self.starts += 1
         app = self.app = build(
             config,
@@ -162,8 +218,9 @@ class House:
             transports=self.wires.__getitem__,
             threaded=False,
         )
-        app.store.open()
-        restore_health(app)
+        await open_state(app)
+        await items_in_force.restore(app)
+        await rules_in_force.restore(app)
         await app.outbox.recover()
         await app.publisher.recover()
         await app.sweep.prepare()
@@ -194,6 +251,7 @@ class House:
         rows, _ = await app.intake.run_once()
         moved |= rows > 0
         self._watch()
+        moved |= await rules_in_force.pass_time(app)
         for name, system in app.config.systems.items():
             if system.manifest.reads:
                 moved |= await app.sweep.run_fetches(name) > 0
@@ -237,7 +295,7 @@ class House:
     def _due_times(self) -> list[datetime]:
         app, found = self.app, []
         for name, system in app.config.systems.items():
-            times = [app.sweep.next_due(name)]
+            times = [app.sweep.next_due(name), rules_in_force.next_due(app)]
             if system.manifest.accepts:
                 times.append(app.outbox.next_due(name))
             if system.manifest.stock_write is not None:
@@ -311,7 +369,7 @@ class House:
 
     def oversold(self) -> list[dict[str, Any]]:
         with self.app.store.read() as connection:
-            return views.oversold(connection, self.app.network, self.clock.now())
+            return views.oversold(connection)
 
     async def write(self, sql: str) -> None:
         """A trigger, mostly: what a full disk or a crash would do to one statement."""
@@ -430,17 +488,28 @@ async def house(
     source: str = "",
     safety: int = 0,
     linger: str = "0s",
+    policy: str = "shared",
     boutique: bool = False,
     mappings: bool = False,
+    rules: str = "",
+    items: str = "",
     pushes: bool = True,
+    warehouse: str = "",
+    second: bool = False,
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[House]:
-    """Open for business. `mappings`: a copy of its own that a test may edit."""
+    """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
+    `items`: items.yaml. `warehouse`: "whole" shows every shelf in every pass, "moving" tells
+    its movements too. `second`: another location of the same warehouse, WEST."""
     folder = tmp_path / "house"
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "truecount.db").write_bytes(await _empty_state(tmp_path))
     if mappings:
         shutil.copytree(ROOT / "mappings", folder / "mappings")
+    if rules:
+        (folder / "rules.yaml").write_text(rules)
+    if items:
+        (folder / "items.yaml").write_text(items)
     channels = ["shop", "market"]
     text = "".join(CHANNEL.format(name=name) for name in channels)
     if boutique:
@@ -451,11 +520,15 @@ async def house(
     (folder / "config.yaml").write_text(
         CONFIG.format(
             mappings=folder / "mappings" if mappings else ROOT / "mappings",
+            rules="\nrules: rules.yaml" * bool(rules) + "\nitems: items.yaml" * bool(items),
             channels=text.rstrip(),
             source=f"    stock_source: {source}" if source else "",
             serves=", ".join(channels),
+            second=SECOND.format(serves=", ".join(channels)) if second else "",
+            warehouse=_warehouse(folder, warehouse),
             safety=safety,
             linger=linger,
+            policy=policy,
         )
     )
     clock = ManualClock(START)

@@ -68,6 +68,7 @@ async def test_s15c_h41_cancelled_after_it_left_becomes_a_return_to_expect(
         assert h.line("shop", order) == (2, 0, 0, 2, 0)
         assert h.sellable("TEA") == 3
         assert h.books.cancellations() == []
+        assert "late:cancelled:shop:S000001" in h.causes()  # nor did hearing of it bring it back
 
 
 async def test_h6_s10_an_older_revision_after_a_newer_changes_nothing(tmp_path: Path) -> None:
@@ -396,3 +397,135 @@ async def test_h13_a_reinstalled_warehouse_is_asked_about_and_accepted(tmp_path:
         await h.settle()
         assert h.shop.shown("TEA") == 7
         assert h.rows("SELECT id FROM holds WHERE closed_at IS NULL") == []
+
+
+async def test_h42_units_added_after_release_are_not_claimed_while_the_payment_is_held(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=9)
+        watch(h)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        await h.edit("shop", order, 3)
+        order["payment"] = "refunded"
+        await h.edit("shop", order, 3)
+        h.depot.receive("TEA", "EAST", 1)  # a new number claims nothing for it either
+        await h.settle()
+        assert h.state("shop", order) == "held"
+        assert h.line("shop", order) == (2, 2, 0, 0, 0)
+        await h.shop.pay(order["id"])
+        await h.settle()
+        assert h.state("shop", order) == "released"
+        assert h.line("shop", order)[1] == h.promised("TEA") == 2
+        await h.depot.ship(h.waiting())
+        await h.settle()
+        assert h.line("shop", order) == (3, 1, 0, 2, 0)  # it has spoken: the third is asked for
+        assert h.promised("TEA") == 1
+        assert h.causes() == []
+        await h.depot.ship(h.waiting())
+        await h.settle()
+        assert h.state("shop", order) == "shipped"
+        assert [s["complete"] for s in h.shop.shipments()] == [False, True]
+        kinds = [d["kind"] for d in h.books.documents()]
+        assert kinds == ["sales_order", "delivery", "delivery", "invoice"]
+
+
+async def test_h42_a_line_added_after_release_is_asked_for_when_the_first_has_left(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5, MUG=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        order["lines"].append({**order["lines"][0], "id": "2", "sku": "MUG", "quantity": 1})
+        await h.edit("shop", order, 2, 1)
+        await h.settle()
+        assert h.causes() == ["late:edited:shop:S000001"]
+        await h.depot.ship(h.waiting(), complete=False)  # all of it, whatever it says about more
+        await h.settle()
+        assert h.state("shop", order) == "released"
+        assert h.line("shop", order, "2") == (1, 1, 0, 0, 0)
+        assert [line["sku"] for line in h.asked()[1]["lines"]] == ["MUG"]
+        assert h.causes() == []
+
+
+@pytest.mark.parametrize("units", [1, 3])
+async def test_h42_an_edit_and_a_refund_in_one_revision_hold_the_order(
+    tmp_path: Path, units: int
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        order["payment"] = "refunded"
+        await h.edit("shop", order, units)
+        await h.settle()
+        assert h.state("shop", order) == "held"
+        assert h.causes() == ["late:edited:shop:S000001", "payment:refunded:shop"]
+
+
+async def test_h42_a_difference_a_person_accepted_is_not_shown_again(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        await h.edit("shop", order, 1)
+        await h.now()
+        names = [row["name"] for row in h.rows("SELECT name FROM steps WHERE order_id = 1")]
+        assert "order.edited_too_late" in names
+        assert "order.held" not in names  # it is released all the time
+        hold = h.one("SELECT id FROM holds WHERE closed_at IS NULL")
+        await operate(h.app, "accept", {"hold": hold})
+        await h.edit("shop", order, 1)
+        await h.now()
+        assert h.causes() == []
+        await h.edit("shop", order, 3)
+        await h.now()
+        assert h.causes() == ["late:edited:shop:S000001"]
+        await h.edit("shop", order, 2)  # what the warehouse was asked for after all
+        await h.now()
+        assert h.causes() == []
+
+
+async def test_h43_only_units_that_are_short_are_a_persons_after_three_asks(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=2)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        for _ in range(2):
+            h.depot.count("TEA", "EAST", 0)
+            await h.depot.short_pick(h.waiting())
+            h.depot.receive("TEA", "EAST", 2)
+            await h.settle()
+        assert len(h.asked()) == 3
+        order["payment"] = "refunded"
+        await h.edit("shop", order, 2)
+        assert h.state("shop", order) == "released"
+        await h.settle()
+        assert h.causes() == ["payment:refunded:shop"]  # the third ask packs: nothing is short
+
+
+async def test_h43_what_was_counted_and_accepted_is_asked_for_again(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=2)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        for _ in range(3):
+            h.depot.count("TEA", "EAST", 0)
+            await h.depot.short_pick(h.waiting())
+            h.depot.receive("TEA", "EAST", 2)
+            await h.settle()
+        assert h.state("shop", order) == "held"
+        assert "late:short:shop:S000001" in h.causes()
+        assert len(h.asked()) == 3
+        hold = h.one("SELECT id FROM holds WHERE cause LIKE 'late:short:%'")
+        await operate(h.app, "accept", {"hold": hold})
+        await h.settle()
+        assert (h.state("shop", order), h.causes()) == ("released", [])
+        assert len(h.asked()) == 4
+        await h.depot.ship(h.waiting())
+        await h.settle()
+        assert h.state("shop", order) == "shipped"

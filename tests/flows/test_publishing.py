@@ -140,6 +140,23 @@ async def test_s5_s25_a_number_the_channel_changed_itself_is_found_and_corrected
         assert len(h.shop.stock_writes()) == writes
 
 
+async def test_s25_a_channel_that_does_not_keep_our_number_is_given_up_with_a_reason(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.clock.advance(1)
+        before = len(h.shop.stock_writes())
+        for _ in range(6):
+            h.shop._listings["TEA"]["quantity"] = 9  # somebody else's program writes it too
+            await h.settle(650)
+        assert len(h.shop.stock_writes()) - before == 3
+        assert h.causes() == ["not_kept:shop"]
+        h.depot.receive("TEA", "EAST", 1)  # the number itself changes: it is told again
+        await h.settle(650)
+        assert (h.shop.shown("TEA"), h.causes()) == (6, [])
+
+
 async def test_a_listing_that_appears_later_is_told_without_a_change_of_stock(
     tmp_path: Path,
 ) -> None:

@@ -242,7 +242,7 @@ REFUSED = {
     ),
     "policy": (
         *added("publish: {policy: guess} # here\n", "seal_key: ${SEAL}\n"),
-        'publish.policy is "guess"; it may be shared',
+        'publish.policy is "guess"; it may be shared or split or adaptive',
     ),
     "address": (
         *added("listen: {hooks: 8080} # here\n", "seal_key: ${SEAL}\n"),

@@ -2,7 +2,8 @@
 
 The real decisions on a real SQLite; the warehouse is a dumb model that knows what
 lies on its shelf. Readings, ship events, acceptances and order revisions arrive
-late, doubled and in any order; at every step what we would sell is there.
+late, doubled and in any order, readings beside movements, and lists that leave out what is
+gone; at every step what we would sell is there.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import create_engine, event, select, text, update
 
-from core import commands, orders, outcomes, shipments, stock
+from core import commands, fulfillment, orders, outcomes, readings, shipments, stock
 from core.codec import from_json
 from core.contract import Receipt
+from core.doubts import Came
 from core.ledger import Basis, Ordering, Source
 from core.model import (
     CancelFulfillment,
@@ -30,10 +32,11 @@ from core.model import (
     Payment,
     QuantityLine,
     Shipment,
+    StockMovement,
     StockReading,
 )
 from core.money import Money
-from core.network import Accepts, Location, Network
+from core.network import Accepts, Location, Network, Owners
 from core.seal import Seal, new_key
 from core.store.schema import metadata, outbox
 from core.work import Work
@@ -45,9 +48,20 @@ SEAL = Seal(new_key())
 #: Weighted: what leads to a parcel comes up more often than what only disturbs.
 ACTIONS = (
     *("goods", "reading", "reading", "old reading", "sale", "sale", "change", "old push"),
+    *("movement", "movement"),
     *("command", "command", "answer", "parcel", "parcel", "ship event"),
 )
 ORDERS = "SELECT o.external_id, l.* FROM orders o JOIN lines l ON o.id = l.order_id"
+OWNERS = Owners(
+    owner={
+        ("order", "shop"): "shop",
+        ("on_hand", "main"): "depot",
+        ("shipment", "main"): "depot",
+        ("available_to_sell", "shop"): "truecount",
+        ("claim", "company"): "truecount",
+    },
+    readers={("claim", "company"): ("depot",), ("shipment", "main"): ("shop",)},
+)
 EXAMPLES = int(os.environ.get("TRUECOUNT_EXAMPLES", "40"))
 STEPS = 40
 
@@ -61,9 +75,30 @@ class Depot:
     counter: int = 0
     accepted: dict[str, int] = field(default_factory=dict)  # units still to ship
     parcels: int = 0
+    omits: bool = False  # it lists what it has, and nothing else
+    given_up: set[str] = field(default_factory=set)  # orders it has agreed to cancel
+    moves: list[StockMovement] = field(default_factory=list)
 
-    def row(self, now: datetime) -> StockReading:
+    def changes(self, now: datetime, *, shelf: int = 0, accepted: int = 0, order: str = "") -> None:
+        """Everything that happens there is counted, also what moves nothing."""
+        self.shelf += shelf
+        if order:
+            self.accepted[order] = self.accepted.get(order, 0) + accepted
+        self.counter += 1
+        move = StockMovement(
+            key=f"M{self.counter}",
+            sku="TEA",
+            place="EAST",
+            units=shelf if self.basis == "on_hand" else shelf - accepted,
+            counter=self.counter,
+            as_of=now + AHEAD,
+        )
+        self.moves.append(move)
+
+    def row(self, now: datetime) -> StockReading | None:
         net = self.shelf - sum(self.accepted.values())
+        if self.omits and (self.shelf if self.basis == "on_hand" else net) == 0:
+            return None
         return StockReading(
             key="TEA",
             sku="TEA",
@@ -94,7 +129,7 @@ def network_with(source: Source) -> Network:
         sources={"depot": source},
         accepts=accepts,
         stock_writes={},
-        order_owner={"shop": "shop"},
+        owners=OWNERS,
     )
 
 
@@ -118,14 +153,27 @@ class TrueWarehouse(RuleBasedStateMachine):
         basis=st.sampled_from(["on_hand", "available"]),
         ordered_by=st.sampled_from(["counter", "as_of", "request"]),
         shelf=st.integers(0, 12),
+        moving=st.booleans(),
+        omits=st.booleans(),
     )
-    def open_up(self, basis: Basis, ordered_by: Ordering, shelf: int) -> None:
+    def open_up(
+        self, basis: Basis, ordered_by: Ordering, shelf: int, moving: bool, omits: bool
+    ) -> None:
         self.engine = create_engine("sqlite://")
         event.listen(self.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
         metadata.create_all(self.engine)
-        self.network = network_with(Source(basis=basis, ordered_by=ordered_by))
+        source = Source(
+            basis=basis,
+            ordered_by=ordered_by,
+            snapshot=omits,
+            missing_is_zero=omits,
+            gapless=moving and ordered_by == "counter",
+        )
+        self.network = network_with(source)
+        self.moving = moving and ordered_by != "request"
         self.now = START
-        self.depot = Depot(basis, shelf=shelf, counter=1)
+        self.depot = Depot(basis, omits=omits)
+        self.depot.changes(self.now, shelf=shelf)
         self.readings = [(self.depot.row(self.now), self.now)]
         self.revisions: list[Order] = []
         self.newest: dict[str, Order] = {}
@@ -141,7 +189,7 @@ class TrueWarehouse(RuleBasedStateMachine):
         with self.engine.begin() as connection:
             work = Work.begin(connection, self.network, SEAL, self.now)
             result = unit(work)
-            orders.go_on(work)
+            fulfillment.go_on(work)
             work.finish()
             return result
 
@@ -153,8 +201,7 @@ class TrueWarehouse(RuleBasedStateMachine):
 
     def goods_come_in(self, units: int) -> None:
         self.now += timedelta(seconds=1)
-        self.depot.shelf += units
-        self.depot.counter += 1
+        self.depot.changes(self.now, shelf=units)
 
     def a_reading_begins(self, lands: bool) -> None:
         self.now += timedelta(seconds=1)
@@ -165,7 +212,17 @@ class TrueWarehouse(RuleBasedStateMachine):
     def reads(self, which: int) -> None:
         """Any reading of the last ten lands, also for the second time."""
         row, began = self.readings[-1 - which % min(10, len(self.readings))]
-        self.decide(lambda work: stock.take_reading(work, "depot", row, began))
+        came = Came(began_at=began, item="TEA")
+        if row is None:
+            self.decide(lambda work: readings.take_absence(work, "depot", came))
+        else:
+            self.decide(lambda work: readings.take_reading(work, "depot", row, came))
+
+    def a_movement_arrives(self, which: int) -> None:
+        """Any of the last ten, also for the second time."""
+        move = self.depot.moves[-1 - which % min(10, len(self.depot.moves))]
+        came = Came(began_at=self.now, item=move.key)
+        self.decide(lambda work: readings.take_movement(work, "depot", move, came))
 
     def somebody_buys(self, units: int) -> None:
         order = an_order(len(self.newest) + 1, 1, units, self.now)
@@ -217,8 +274,8 @@ class TrueWarehouse(RuleBasedStateMachine):
         sealed = SEAL.open(row.record, commands.aad(row.key))
         if row.kind == "fulfill_order":
             asked = from_json(FulfillOrder, sealed)
-            self.depot.accepted[row.key] = sum(line.quantity for line in asked.lines)
-            self.depot.counter += 1
+            units = sum(line.quantity for line in asked.lines)
+            self.depot.changes(self.now, accepted=units, order=row.key)
             answer = Receipt(reference="W", counter=self.depot.counter, as_of=self.now + AHEAD)
             self.receipts.append((row.key, answer))
         else:
@@ -226,8 +283,9 @@ class TrueWarehouse(RuleBasedStateMachine):
             # Who has sent a part of it away cancels no more.
             began = any(parcel.reference == target for parcel in self.parcels)
             if self.depot.accepted.get(target) and not began:
-                self.depot.accepted[target] = 0
-                self.depot.counter += 1
+                left = self.depot.accepted[target]
+                self.depot.changes(self.now, accepted=-left, order=target)
+                self.depot.given_up.add(target.split(":")[2])
                 self.receipts.append((row.key, Receipt(reference="W")))
             else:
                 self.decide(lambda work: outcomes.refused(work, self.command(work, row.key), "no"))
@@ -245,9 +303,7 @@ class TrueWarehouse(RuleBasedStateMachine):
         key = waiting[which % len(waiting)]
         units = min(units, self.depot.accepted[key], self.depot.shelf)
         self.now += timedelta(seconds=1)
-        self.depot.accepted[key] -= units
-        self.depot.shelf -= units
-        self.depot.counter += 1
+        self.depot.changes(self.now, shelf=-units, accepted=-units, order=key)
         self.depot.parcels += 1
         self.parcels.append(
             Shipment(
@@ -288,6 +344,8 @@ class TrueWarehouse(RuleBasedStateMachine):
                 self.a_reading_begins(at_once)
             case "old reading":
                 self.reads(which)
+            case "movement" if self.moving:
+                self.a_movement_arrives(which)
             case "sale":
                 self.somebody_buys(units or 1)
             case "change" if self.newest:
@@ -306,9 +364,14 @@ class TrueWarehouse(RuleBasedStateMachine):
     # -------------------------------------------------------------- what must hold
 
     def free(self) -> int:
-        """Units on the shelf that nobody was promised; what has left was promised before."""
+        """Units on the shelf that nobody was promised; what has left was promised before.
+
+        What the warehouse has agreed to cancel is nobody's, also before we hear of it.
+        """
         free = self.depot.shelf
         for order in self.ask(ORDERS):
+            if order.external_id in self.depot.given_up:
+                continue
             left = self.left_of(order.external_id)
             free -= max(0, order.ordered - order.cancelled - order.short - left)
         return free

@@ -20,6 +20,8 @@ from core.lifecycle import (
     residue,
     revision_key,
     tax_total,
+    wanted,
+    wants_nothing,
 )
 from core.model import Collector, Discount, Order, OrderLine, Payment, Tax
 from core.money import Money, MoneyError
@@ -51,7 +53,7 @@ def an_order(*lines: OrderLine, total: str = "10.00", **words: Any) -> Order:
 
 
 def causes(order: Order, **words: Any) -> list[str]:
-    asked = {"unknown_skus": (), "short_units": 0, "rounding_limit_minor": 0, **words}
+    asked = {"unknown_skus": {}, "short_units": 0, "rounding_limit_minor": 0, **words}
     return [blocker.cause for blocker in blockers(order, **asked)]
 
 
@@ -130,9 +132,33 @@ def test_money_that_is_not_there_holds_the_order(payment: Payment) -> None:
     assert (causes(an_order(payment=payment)) == []) == (payment in goes)
 
 
+@pytest.mark.parametrize("payment", [Payment.AUTHORIZED, Payment.COD])
+def test_without_a_parcel_only_money_that_has_come_is_earned(payment: Payment) -> None:
+    card = a_line("2", shippable=False)
+    assert causes(an_order(card, payment=payment)) == [f"payment:{payment}"]
+    assert causes(an_order(card)) == []
+    assert causes(an_order(a_line(), card, total="20.00", payment=payment)) == []
+
+
+def test_what_is_to_leave_a_warehouse() -> None:
+    order = an_order(a_line(quantity=2), a_line("2", shippable=False), a_line("3", quantity=0))
+    assert wanted(order) == {"1": 2}
+    assert wanted(replace(order, cancelled_at=order.placed_at)) == {}
+
+
+def test_an_order_wants_nothing_without_units_and_without_money() -> None:
+    empty = an_order(a_line(quantity=0), total="0.00")
+    assert wants_nothing(empty)
+    assert not wants_nothing(replace(empty, total=eur("4.90")))  # a fee is still to be paid
+    assert not wants_nothing(replace(empty, complete=False))  # its lines are yet to be said
+    assert not wants_nothing(an_order(a_line(shippable=False), total="0.00"))
+
+
 def test_every_reason_is_named_and_says_whether_the_books_wait_too() -> None:
     order = an_order(total="11.00", payment=Payment.PENDING)
-    found = blockers(order, unknown_skus=["X", "Y"], short_units=2, rounding_limit_minor=0)
+    found = blockers(
+        order, unknown_skus={"X": (), "Y": ["y"]}, short_units=2, rounding_limit_minor=0
+    )
     assert {b.cause: b.books for b in found} == {
         "unknown_sku:X": True,
         "unknown_sku:Y": True,
@@ -146,7 +172,7 @@ def test_every_reason_is_named_and_says_whether_the_books_wait_too() -> None:
 def test_a_test_order_and_a_channel_that_says_wait() -> None:
     assert causes(an_order(test=True)) == ["test_order"]
     [wait] = blockers(
-        an_order(shippable=False), unknown_skus=[], short_units=0, rounding_limit_minor=0
+        an_order(shippable=False), unknown_skus={}, short_units=0, rounding_limit_minor=0
     )
     assert (wait.cause, wait.books) == ("channel_holds", False)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import InvariantBroken
+from core.model import COMMANDS
+from core.network import TELLS
 from tests.unit.configured import BOOKS, CONFIG, SHOP, STORE, changed, line_of, load, refused
 
 OWNERS = "owners:\n  - {number: on_hand, owner: depot}\n  - {number: invoice, owner: ledger}\n"
@@ -34,18 +36,44 @@ def test_what_nobody_owns_has_no_owner_and_nobody_may_write_it(tmp_path: Path) -
     ownership = load(tmp_path).ownership
     assert ownership.owner("unit_cost") == ""
     assert ownership.owner("order", "a channel that is gone") == ""
-    assert not ownership.may_write("unit_cost", "company", "")
-    assert not ownership.may_write("unit_cost", "company", "ledger")
+    assert not ownership.owners().may_write("unit_cost", "company", "")
+    assert not ownership.owners().may_write("unit_cost", "company", "ledger")
     with pytest.raises(InvariantBroken):
         ownership.owner("weight")
 
 
 def test_only_the_owner_may_write(tmp_path: Path) -> None:
-    ownership = load(tmp_path).ownership
-    assert ownership.may_write("on_hand", "east", "depot")
-    assert not ownership.may_write("on_hand", "east", "ledger")
-    assert not ownership.may_write("on_hand", "east", "truecount")
-    assert ownership.may_write("available_to_sell", "web", "truecount")
+    may_write = load(tmp_path).ownership.owners().may_write
+    assert may_write("on_hand", "east", "depot")
+    assert not may_write("on_hand", "east", "ledger")
+    assert not may_write("on_hand", "east", "truecount")
+    assert may_write("available_to_sell", "web", "truecount")
+
+
+def test_only_a_reader_is_told(tmp_path: Path) -> None:
+    named = owners(ON_HAND, "{number: order, of: web, owner: web, readers: [depot]}")
+    told = load(tmp_path, named).ownership.owners()
+    scope = {"channel": "web", "location": "east"}
+    assert told.may_tell("fulfill_order", "depot", **scope)
+    assert told.may_tell("confirm_shipment", "web", **scope)
+    assert not told.may_tell("book_order", "ledger", **scope)
+    assert told.may_offer("web")
+    assert not told.may_offer("depot")
+
+
+def test_every_command_says_which_numbers_it_tells() -> None:
+    assert set(TELLS) == set(COMMANDS)
+
+
+def test_who_ships_an_order_must_be_told_of_it(tmp_path: Path) -> None:
+    text = owners(ON_HAND, "{number: order, of: web, owner: web, readers: [ledger]}")
+    line = line_of("number: on_hand", text)
+    assert refused(tmp_path, text) == [
+        f"config.yaml:{line}  depot ships from location east"
+        f" (config.yaml:{line_of('east:', text)}),"
+        " and is a reader neither of claim nor of order of web\n"
+        "  Add depot to the readers of order, or give the shipment to another system."
+    ]
 
 
 def test_readers_are_all_that_can_receive_or_those_that_were_named(tmp_path: Path) -> None:
@@ -64,7 +92,8 @@ def test_an_oms_may_own_what_is_for_sale(tmp_path: Path) -> None:
     text = changed("  ledger:\n", "  planner:\n    connector: oms\n  ledger:\n", text)
     ownership = load(tmp_path, text, oms=oms).ownership
     assert ownership.owner("available_to_sell", "web") == "planner"
-    assert not ownership.may_write("available_to_sell", "web", "truecount")
+    assert not ownership.owners().may_write("available_to_sell", "web", "truecount")
+    assert not ownership.owners().may_offer("web")
 
 
 def test_the_table_says_what_was_stated_and_what_follows(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ SENT = [
     case(
         "a plain value of a list that is broken",
         to_send("    fields:\n      sku: sku\n      qty: quantity\n", "    value: skew\n"),
-        "8  skew is not a field of ours\n  Fields are: line, sku, quantity",
+        "8  skew is not a field of ours\n  Fields are: line, sku, quantity, lot, expires_on",
     ),
     case(
         "a step on a list",
@@ -34,7 +34,7 @@ SENT = [
     case(
         "an unknown name through a list",
         to_send("  reference: reference", "  r: lines.skew"),
-        "5  skew is not a field of ours\n  Fields are: line, sku, quantity",
+        "5  skew is not a field of ours\n  Fields are: line, sku, quantity, lot, expires_on",
     ),
     case(
         "a condition on what is no text",
@@ -56,7 +56,7 @@ SENT = [
     case(
         "unknown name in a list",
         to_send("sku: sku", "sku: skew"),
-        "9  skew is not a field of ours\n  Fields are: line, sku, quantity",
+        "9  skew is not a field of ours\n  Fields are: line, sku, quantity, lot, expires_on",
     ),
     case(
         "money without a form",

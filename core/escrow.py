@@ -1,0 +1,413 @@
+"""Stop 6, decided: dividing a pool between channels, so that no unit is shown twice. Pure.
+
+A channel sells from its own copy of a number, and we hear of it later. Under
+`split` each outlet (one listing at one place of one channel) is given a *quota*,
+a part of the pool that is nobody else's: escrow. Whatever the delays, two
+channels then cannot sell the same unit, as long as each refuses to sell beyond
+its own number.
+
+Everything rests on one bound per outlet, its *ceiling*: the most units it can
+still bring us in orders we have not seen, those it has sold already included.
+
+    shown 3, sells 1 (unseen)  ceiling 3: one order is coming, two may still be sold
+    that order is captured     ceiling 2: a claim stands for the unit now
+    we cut 2 to 1              ceiling 1, when the cut is acknowledged and not before
+    we raise 1 to 4            ceiling 4 from the moment the write leaves us
+
+A raise needs slack: units of the pool that no ceiling stands for. So a cut is
+acknowledged before the raise it pays for is sent, with no further bookkeeping.
+
+What a write does to the ceiling depends on its kind. A *conditional* write
+(compare and set) moves it by exactly the difference, because the channel was
+seen at the compared number. A *relative* write does too, if its answer tells
+the number that came of it. An *absolute* write re-opens what was sold unseen:
+it shows 3, sells 3, we write 2, it sells 2 more. There a change goes by *zero,
+drain, raise*: write 0, which re-opens nothing; capture the orders up to that
+acknowledgment; only then is the ceiling 0 and the rest may be written (H19).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Literal
+
+from core.division import Fit, Sellable, shares
+
+Write = Literal["conditional", "relative", "absolute"]
+Direction = Literal["free", "only_up", "frozen"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What one outlet may still sell. None is not known, and is treated as without limit.
+
+    `pending` is what a write in flight may add to the ceiling. `anchor` is the most
+    the outlet could still sell at `anchor_at`: once every order placed until then
+    is captured, the ceiling can be no higher.
+    """
+
+    shown: int | None = None
+    ceiling: int | None = None
+    pending: int = 0
+    anchor: int | None = None
+    anchor_at: datetime | None = None
+
+    @property
+    def exposure(self) -> int | None:
+        """Units of the pool that have to stay this outlet's own."""
+        return None if self.ceiling is None else self.ceiling + self.pending
+
+
+# ------------------------------------------------------------------ what happens to a quota
+
+
+def sold(quota: Quota, units: int) -> Quota:
+    """An order of this outlet was captured: a claim stands for its units now.
+
+    What was known to be on its way comes first; only what is beyond it can have
+    been sold from the number shown. It may even have been sold from a write that
+    is still in flight: the ceiling is below 0 until that is acknowledged.
+    """
+    if quota.ceiling is None:
+        return quota
+    ceiling = max(-quota.pending, quota.ceiling - units)
+    shown = None if quota.shown is None else min(quota.shown, max(0, ceiling))
+    return replace(quota, shown=shown, ceiling=ceiling)
+
+
+def given_back(quota: Quota, units: int) -> Quota:
+    """An order was cancelled; the channel may have put its units back by itself (S16).
+
+    It may have done so after the anchor, so no drain may take them away again.
+    """
+    return replace(
+        quota,
+        shown=None if quota.shown is None else quota.shown + units,
+        ceiling=None if quota.ceiling is None else quota.ceiling + units,
+        anchor=None if quota.anchor is None else quota.anchor + units,
+    )
+
+
+def intended(quota: Quota, write: Write, quantity: int) -> Quota:
+    """A write leaves us: what it may add counts from now."""
+    if write == "absolute" or quota.shown is None:
+        return replace(quota, pending=quantity)
+    return replace(quota, pending=max(0, quantity - quota.shown))
+
+
+def acknowledged(
+    quota: Quota,
+    write: Write,
+    quantity: int,
+    at: datetime,
+    *,
+    expected: int | None,
+    after: int | None = None,
+) -> Quota:
+    """The channel took the write. `expected` is what we believed it showed when we wrote.
+
+    `after` is the number the channel says came of it, for relative writes.
+    """
+    if write == "relative" and expected is not None:
+        return _moved(quota, quantity - expected, at, after)
+    done = replace(quota, shown=quantity, pending=0, anchor=quantity, anchor_at=at)
+    if quota.ceiling is None:
+        return done
+    if write == "absolute" or expected is None:
+        return replace(done, ceiling=quota.ceiling + quantity)
+    return replace(done, ceiling=max(0, quota.ceiling + quantity - expected))
+
+
+def _moved(quota: Quota, delta: int, at: datetime, after: int | None) -> Quota:
+    """A relative write. One that takes more than there was takes only what there was."""
+    believed = None if quota.shown is None else max(0, quota.shown + delta)
+    shown = believed if after is None else max(0, after)
+    done = replace(quota, shown=shown, pending=0, anchor=shown, anchor_at=at)
+    if quota.ceiling is None:
+        return done
+    if delta >= 0:
+        return replace(done, ceiling=quota.ceiling + delta)
+    if after is None or after == 0:
+        return done  # perhaps less was there than we took: only a drain can tell
+    taken = -delta if after > 0 else max(0, after - delta)
+    return replace(done, ceiling=max(0, quota.ceiling - taken))
+
+
+def not_taken(quota: Quota, at: datetime, shown: int | None = None) -> Quota:
+    """The channel refused the write and changed nothing; `shown` is what it shows, if it said."""
+    ceiling = None if quota.ceiling is None else max(0, quota.ceiling)
+    if shown is None:
+        return replace(quota, pending=0, ceiling=ceiling)
+    return _seen(replace(quota, pending=0, ceiling=ceiling), shown, at)
+
+
+def lost(quota: Quota) -> Quota:
+    """No answer: it may have happened, so it is counted, and what is shown is not known."""
+    ceiling = None if quota.ceiling is None else quota.ceiling + quota.pending
+    return Quota(ceiling=ceiling)
+
+
+def read_back(quota: Quota, shown: int, began_at: datetime, at: datetime) -> Quota:
+    """The channel's number was read, begun after its last acknowledgment, no write in flight.
+
+    After a lost answer it has to begin when that write can no longer happen.
+    """
+    if quota.pending or (quota.anchor_at is not None and began_at <= quota.anchor_at):
+        return quota
+    return _seen(quota, shown, at)
+
+
+def _seen(quota: Quota, shown: int, at: datetime) -> Quota:
+    """Less than we believed: it sold, the orders are coming. More: somebody put units
+    there, and they can be sold."""
+    ceiling = quota.ceiling
+    if ceiling is not None:
+        more = 0 if quota.shown is None else max(0, shown - quota.shown)
+        ceiling = max(ceiling + more, shown)
+    return replace(quota, shown=shown, ceiling=ceiling, anchor=shown, anchor_at=at)
+
+
+def drained(quota: Quota) -> Quota:
+    """Every order placed until the anchor is captured."""
+    if quota.anchor is None:
+        return quota
+    ceiling = quota.anchor if quota.ceiling is None else min(quota.ceiling, quota.anchor)
+    return replace(quota, ceiling=ceiling, anchor=None, anchor_at=None)
+
+
+# ------------------------------------------------------------------ the division
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlet:
+    """One number on one channel, and what it draws on.
+
+    `needs` says how many units of which item one sold unit takes: {sku: 1} for a
+    plain item, several for a kit, a factor for a pack. `weight` is its part of
+    the sales, `most` what the offer rules let it show.
+    """
+
+    key: Hashable
+    write: Write
+    serves: frozenset[str]
+    needs: Mapping[str, int]
+    quota: Quota = Quota()
+    weight: Fraction = Fraction(1)
+    most: int | None = None
+    direction: Direction = "free"
+
+
+def divide(outlets: Sequence[Outlet], sellable: Sellable) -> dict[Hashable, int]:
+    """What each outlet should be able to sell: in proportion to weight, every unit once.
+
+    A quota that may not be cut keeps what it has, and what was sold and is on its
+    way stays with its outlet; the others share the rest.
+    """
+    kept = {outlet.key: _kept(outlet) for outlet in outlets}
+    sharing = [outlet for outlet in outlets if outlet.direction != "frozen"]
+    return shares(sharing, kept, Fit(outlets, sellable))
+
+
+def _kept(outlet: Outlet) -> int:
+    quota = outlet.quota
+    if outlet.direction != "free":
+        return quota.exposure or 0
+    if quota.ceiling is None or quota.shown is None:
+        return 0
+    return max(0, quota.ceiling - quota.shown)
+
+
+def slack(outlet: Outlet, outlets: Sequence[Outlet], sellable: Sellable) -> int | None:
+    """Units this outlet may be raised by at once; below 0, units promised twice. None: unknown."""
+    return Fit(outlets, sellable).spare(outlet, _promised(outlets))
+
+
+def places(outlet: Outlet, outlets: Sequence[Outlet], sellable: Sellable) -> list[str]:
+    """Where a sold unit of this outlet is claimed, best first: where the others miss it least.
+
+    A unit taken where another outlet's promise needs it would be sold twice after all.
+    """
+    promised = _promised(outlets)
+
+    def missed(place: str) -> int:
+        left = dict(sellable)
+        for item, factor in outlet.needs.items():
+            left[item, place] = left.get((item, place), 0) - factor
+        return Fit(outlets, left).lacking(promised)
+
+    whole = [
+        place
+        for place in sorted(outlet.serves)
+        if all(sellable.get((item, place), 0) >= units for item, units in outlet.needs.items())
+    ]
+    return sorted(whole, key=missed)
+
+
+def _promised(outlets: Iterable[Outlet]) -> dict[Hashable, int | None]:
+    return {outlet.key: outlet.quota.exposure for outlet in outlets}
+
+
+# ------------------------------------------------------------------ the next writes
+
+
+def plan(outlets: Sequence[Outlet], sellable: Sellable) -> dict[Hashable, int]:
+    """The writes that may leave now, all of them together: {outlet key: quantity}.
+
+    Nobody is cut for tidiness: only when units are promised twice, or when an
+    outlet starves that should sell. What can be cut exactly is cut first, because
+    an absolute outlet sells nothing while it drains. Calling it again is harmless.
+    """
+    target = divide(outlets, sellable)
+    fit, promised = Fit(outlets, sellable), _promised(outlets)
+    cuts = _cuts(outlets, target, promised, fit)
+    writes: dict[Hashable, int] = {}
+    for outlet in sorted(outlets, key=lambda one: _need(one, target[one.key])):
+        free = fit.spare(outlet, promised) or 0
+        quantity = _write(outlet, target[outlet.key], free, cuts.get(outlet.key, 0))
+        if quantity is not None:
+            writes[outlet.key] = quantity
+            promised[outlet.key] = intended(outlet.quota, outlet.write, quantity).exposure
+    return writes
+
+
+def _need(outlet: Outlet, target: int) -> tuple[Fraction, str]:
+    """Who has least of what it should have is raised first."""
+    has = outlet.quota.exposure or 0
+    return (Fraction(has, target) if target else Fraction(has + 1), str(outlet.key))
+
+
+def _cuts(
+    outlets: Sequence[Outlet],
+    target: Mapping[Hashable, int],
+    promised: Mapping[Hashable, int | None],
+    fit: Fit,
+) -> dict[Hashable, int]:
+    """Who gives how much up, so that what is promised twice and who starves find their units.
+
+    Only who stands in the way: whose own promise does not fit beside all that is wanted.
+    """
+    cuts: dict[Hashable, int] = {}
+    wanted = dict(promised)
+    for outlet in outlets:
+        exposure = promised[outlet.key]
+        if exposure is not None and _starves(exposure, target[outlet.key]):
+            wanted[outlet.key] = target[outlet.key]
+    for outlet in sorted(outlets, key=lambda one: _dearness(one, target[one.key])):
+        surplus = _surplus(outlet, target[outlet.key])
+        if surplus > 0 and fit.in_the_way(outlet, wanted):
+            cuts[outlet.key] = surplus
+            wanted[outlet.key] = target[outlet.key]
+    return cuts
+
+
+def _starves(exposure: int, target: int) -> bool:
+    return target > 0 and exposure * 2 <= target
+
+
+def _surplus(outlet: Outlet, target: int) -> int:
+    """What a cut can take from it: nothing that is frozen, sold, or not known."""
+    exposure, shown = outlet.quota.exposure, outlet.quota.shown
+    if exposure is None or outlet.direction != "free" or shown == 0:
+        return 0
+    return exposure - target
+
+
+def _dearness(outlet: Outlet, target: int) -> tuple[bool, int, str]:
+    return (outlet.write == "absolute", -_surplus(outlet, target), str(outlet.key))
+
+
+def _write(outlet: Outlet, target: int, free: int, cut: int) -> int | None:
+    """The quantity to write at this outlet now, or None to leave it alone."""
+    quota = outlet.quota
+    if quota.pending or outlet.direction == "frozen":
+        return None
+    if cut:
+        return _cut(outlet, cut)
+    if quota.ceiling is None:
+        return _learn(outlet)
+    if quota.anchor is None and (quota.shown is None or quota.ceiling > quota.shown):
+        probe = _probe(outlet)
+        if probe is not None:
+            return probe
+    if outlet.write == "absolute":
+        return _anew(quota.ceiling, min(target, free), target)
+    more = min(target - quota.ceiling, free)
+    return None if more <= 0 or quota.shown is None else quota.shown + more
+
+
+def _learn(outlet: Outlet) -> int | None:
+    """Nothing is known of it: an anchor only has to drain; without one, 0 makes an anchor."""
+    if outlet.quota.anchor is not None or outlet.direction == "only_up":
+        return None
+    return 0
+
+
+def _probe(outlet: Outlet) -> int | None:
+    """More may come than it shows, and nothing says until when: a write that makes an anchor.
+
+    After a lost answer, or a cancel whose units the channel may have put back. A
+    comparison with what it shows changes nothing; where nothing can be compared, 0.
+    """
+    shown = outlet.quota.shown
+    if outlet.write == "relative" or outlet.direction == "only_up":
+        return None  # it has to be read
+    if shown is None:
+        return 0
+    return shown if outlet.write == "conditional" or shown == 0 else None
+
+
+def _cut(outlet: Outlet, units: int) -> int:
+    """An absolute write of anything but 0 would re-open what was sold unseen."""
+    shown = outlet.quota.shown
+    return 0 if outlet.write == "absolute" or shown is None else max(0, shown - units)
+
+
+def _anew(ceiling: int, quantity: int, target: int) -> int | None:
+    """An absolute number counts on top of the old one until it has drained, and all of it
+    has to be free. So it is written seldom: when it brings much more than there is."""
+    return quantity if quantity > ceiling and quantity * 2 >= target else None
+
+
+# ------------------------------------------------------------------ adaptive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast one outlet sells, and how late we are: to see it, and to change its number."""
+
+    per_s: float
+    seen_after_s: float
+    told_after_s: float
+
+    @property
+    def unseen(self) -> float:
+        """Units it sells before a cut that is decided now can stop it."""
+        return self.per_s * (self.seen_after_s + self.told_after_s)
+
+
+#: The pool is divided while it is below this many times what all outlets sell unseen.
+SAFETY = 3.0
+#: ... or below so many units per outlet, where nothing has been measured yet.
+FLOOR = 2
+#: ... and shared again only when it is well above: every change costs a drain.
+LEAVE = 2.0
+
+
+def scarce(pool: int, paces: Sequence[Pace], *, divided: bool) -> bool:
+    """Whether `adaptive` divides the pool now."""
+    unseen = SAFETY * sum(pace.unseen for pace in paces)
+    limit = max(unseen, float(FLOOR * len(paces)))
+    return len(paces) > 1 and pool <= (limit * LEAVE if divided else limit)
+
+
+def bound(shown: Sequence[tuple[int, Pace]], pool: int) -> int:
+    """Units that can be sold beyond the pool while it is shared, at the measured pace (G8).
+
+    Each outlet sells at most what it shows, and at most what it sells in the delay.
+    """
+    unseen = sum(min(float(units), SAFETY * pace.unseen) for units, pace in shown)
+    spare = max(0, pool)
+    return max(0, -int(-unseen // 1) - spare)

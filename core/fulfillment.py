@@ -1,0 +1,276 @@
+"""An order goes on: its units are claimed, it is held or booked, and the warehouse is asked.
+
+`advance` is called whenever something it waited for may have changed; it is safe
+to call again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, bindparam, func, literal_column, select, update
+
+from core import (
+    aliases,
+    commands,
+    endings,
+    holds,
+    kit_lines,
+    lifecycle,
+    order_rows,
+    oversold,
+    routing,
+    spellings,
+    stock,
+)
+from core.errors import Hold
+from core.lifecycle import State
+from core.model import BookOrder, DeadlineKind, FulfillOrder, Order, Payment, QuantityLine
+from core.store.hot import Hot
+from core.store.schema import claims, items, orders
+from core.work import Work
+
+#: A warehouse that keeps reporting stock it cannot find is asked this often, then a person.
+ASKS_MAX = 3
+
+
+def advance(work: Work, order_id: int) -> None:
+    """Let the order go on if nothing holds it: book, release or close it, or say why not."""
+    row = order_rows.by_id(work, order_id)
+    if row.state in (State.CANCELLED, State.SHIPPED) or row.doc is None:
+        return
+    order = order_rows.read(work, row)
+    own = order_rows.lines_of(work, order_id)
+    if order.cancelled_at is not None or _emptied(order, own):
+        if not row.asked:  # else the warehouse decides (S15)
+            endings.finish_cancel(work, order_id)
+        return
+    unknown = _unknown_skus(work, own)
+    short = kit_lines.short_of(own, but=unknown)
+    found = lifecycle.blockers(
+        order,
+        unknown_skus=unknown,
+        short_units=0 if row.asked else short,  # while it packs, nothing more can be asked for
+        rounding_limit_minor=work.network.rounding_limit_minor,
+    )
+    found += _not_whole(work, row, order, own)
+    _hold(work, row, found)
+    if not any(blocker.books for blocker in found):
+        _book(work, row, order)
+    if not row.asked:
+        _ask(work, row, order, own, held=bool(found))
+    elif not found and row.state == State.HELD:
+        # The warehouse has it, and nothing holds it any more.
+        order_rows.set_state(work, row, State.RELEASED)
+
+
+def _emptied(order: Order, own: list[Row[Any]]) -> bool:
+    """Edited down to nothing before anything left: it ends as a cancelled one does."""
+    left = any(line.claimed + line.consumed for line in own)
+    return bool(own) and not left and lifecycle.wants_nothing(order)
+
+
+def _ask(work: Work, row: Row[Any], order: Order, own: list[Row[Any]], *, held: bool) -> None:
+    """Ask the warehouse for what is claimed. Nothing waits: closed. Asked too often: a person."""
+    units = _open_units(work, row.id)
+    if not units and not any(line.short for line in own):
+        if own and not held:
+            endings.close_if_all_left(work, row.id)
+        return
+    asks = commands.asked_before(work, row.id, "fulfill_order")
+    if _too_often(work, row, asks):
+        _keep_short(work, row)
+    elif not held:
+        _release(work, row, order, own, units, revision=asks + 1)
+
+
+def go_on(work: Work) -> None:
+    """After the deciding: units given back go to whoever waits, then the touched orders go on."""
+    for sku, location in sorted(work.freed):
+        stock.claim_shorts(work, sku, location)
+    for order_id in sorted(work.touched_orders):
+        reconsider(work, order_id)
+    oversold.look(work)
+
+
+def reconsider(work: Work, order_id: int) -> None:
+    """Stock, an item or an answer changed: claim what is short, then go on."""
+    row = order_rows.by_id(work, order_id)
+    if row.state not in (State.CAPTURED, State.HELD):
+        return
+    if not row.asked and order_rows.read(work, row).reservable:
+        claim_units(work, order_id)
+    advance(work, order_id)
+
+
+def _too_often(work: Work, row: Row[Any], asks: int) -> bool:
+    """Each time a person has looked and accepted, it may be asked for as often again."""
+    if asks < ASKS_MAX:
+        return False
+    return asks >= ASKS_MAX * (1 + holds.times_closed(work, holds.late("short", row)))
+
+
+def _keep_short(work: Work, row: Row[Any]) -> None:
+    """Asked for often enough: it stays short until a person has looked."""
+    order_rows.set_state(work, row, State.HELD)
+    holds.hold_order(
+        work,
+        row,
+        cause=holds.late("short", row),
+        reason="the warehouse was asked several times and could not find all units",
+        next_step="Count the item in the warehouse, or cancel on the channel; "
+        "then `truecount accept ID`.",
+    )
+
+
+def _unknown_skus(work: Work, own: list[Row[Any]]) -> dict[str, list[str]]:
+    """SKUs nobody has named, each with known ones that are spelled alike (S30)."""
+    wanted = {line.sku for line in own if line.shippable and line.ordered > line.cancelled}
+    known = work.connection.execute(select(items.c.sku).where(items.c.sku.in_(wanted))).scalars()
+    return {sku: spellings.alike(work, sku) for sku in sorted(wanted - set(known))}
+
+
+def _not_whole(
+    work: Work, row: Row[Any], order: Order, own: list[Row[Any]]
+) -> list[lifecycle.Blocker]:
+    """Units that a system could not be told, because it counts by cases (H44)."""
+    counts = work.network.items
+    told: list[tuple[str, str, int, bool]] = []
+    for erp in () if row.booked else work.network.ledgers:
+        if counts.renames(erp):
+            told += [(erp, line.sku, line.quantity, True) for line in order.lines]
+    ships = work.network.locations[row.location].ships if row.location else ""
+    if counts.renames(ships) and not row.asked:
+        units = _open_units(work, row.id)
+        told += [(ships, line.sku, units[line.id], False) for line in own if line.id in units]
+    found = []
+    for system, sku, quantity, books in told:
+        try:
+            aliases.whole(counts, system, sku, quantity)
+        except Hold as hold:
+            found.append(
+                lifecycle.Blocker(
+                    cause=hold.cause, reason=hold.reason, next_step=hold.next_step, books=books
+                )
+            )
+    return found
+
+
+def _hold(work: Work, row: Row[Any], found: list[lifecycle.Blocker]) -> None:
+    """Open what holds it now, close what no longer does. `late:` causes are a person's."""
+    causes = {_cause(row, blocker): blocker for blocker in found}
+    already = holds.open_causes(work, "order", str(row.id))
+    late = {cause for cause in already if cause.startswith(holds.LATE)}
+    for cause in holds.close_member(work, "order", str(row.id), keep=set(causes) | late):
+        work.steps.add(4, "hold.closed", system=row.system, order_id=row.id, cause=cause)
+    for cause, blocker in causes.items():
+        if cause in already:
+            continue
+        holds.hold_order(work, row, cause=cause, reason=blocker.reason, next_step=blocker.next_step)
+        work.steps.add(4, "order.held", system=row.system, order_id=row.id, cause=cause)
+    if found:
+        order_rows.set_state(work, row, State.HELD)
+
+
+def _cause(row: Row[Any], blocker: lifecycle.Blocker) -> str:
+    """Money and stock are each order's own; words and SKUs are shared causes."""
+    if blocker.cause in ("total_does_not_tie", "short"):
+        return f"{blocker.cause}:{row.system}:{row.external_id}"
+    if blocker.cause.startswith("unknown_sku:"):
+        return blocker.cause
+    return f"{blocker.cause}:{row.system}"
+
+
+def claim_units(work: Work, order_id: int) -> None:
+    """Claim what is short, at the chosen location or, the first time, at the best one.
+
+    What no stock covers stays short, and so does everything while no location serves its channel.
+    """
+    row = order_rows.by_id(work, order_id)
+    missing = set(work.connection.execute(stock.MISSING).scalars())
+    wishes = stock.wishes_of(order_rows.lines_of(work, order_id), missing)
+    if not wishes:
+        return
+    places = (row.location,) if row.location else work.network.serving(row.system)
+    sellable = stock.sellable_of(work, (wish.sku for wish in wishes), places)
+    plan = routing.choose(wishes, sellable, places)
+    if plan is None:
+        return
+    work.connection.execute(
+        update(orders).where(orders.c.id == order_id).values(location=plan.location)
+    )
+    skus = {wish.line_id: wish.sku for wish in wishes}
+    for line_id, units in plan.claimed.items():
+        stock.open_claim(
+            work,
+            order_id=order_id,
+            line_id=line_id,
+            sku=skus[line_id],
+            location=plan.location,
+            units=units,
+        )
+
+
+def _book(work: Work, row: Row[Any], order: Order) -> None:
+    if row.booked:
+        return
+    key = commands.key_of(row.system, order.key, "book_order", "1")
+    told = False
+    for erp in work.network.ledgers:
+        if (erp, "book_order") not in work.network.accepts:
+            continue
+        place = work.network.locations[row.location].at.get(erp, "") if row.location else ""
+        record = BookOrder(reference=key, channel=row.system, order=order, place=place)
+        told |= commands.ask(work, erp, "book_order", record, order_id=row.id)
+    if told:
+        work.connection.execute(update(orders).where(orders.c.id == row.id).values(booked=key))
+
+
+def _release(
+    work: Work,
+    row: Row[Any],
+    order: Order,
+    own: list[Row[Any]],
+    units: dict[int, int],
+    *,
+    revision: int,
+) -> None:
+    """Ask the warehouse for what is claimed: `units` by line."""
+    location = work.network.locations[row.location]
+    key = commands.key_of(row.system, order.key, "fulfill_order", str(revision))
+    record = FulfillOrder(
+        reference=key,
+        channel=row.system,
+        order=order.key,
+        number=order.number,
+        place=location.at[location.ships],
+        ship_to=order.ship_to,
+        lines=tuple(
+            QuantityLine(line=line.key, sku=line.sku, quantity=units[line.id])
+            for line in own
+            if line.id in units
+        ),
+        ship_by=min((d.at for d in order.deadlines if d.kind is DeadlineKind.SHIP), default=None),
+        service=order.shipping_service,
+        cash_to_collect=order.total if order.payment is Payment.COD else None,
+        extras=order.extras,
+    )
+    commands.ask(work, location.ships, "fulfill_order", record, order_id=row.id)
+    work.connection.execute(update(orders).where(orders.c.id == row.id).values(asked=key))
+    order_rows.set_state(work, row, State.RELEASED)
+    work.steps.add(
+        4, "order.released", system=row.system, order_id=row.id, location=row.location,
+        to=location.ships,
+    )  # fmt: skip
+
+
+def _open_units(work: Work, order_id: int) -> dict[int, int]:
+    rows = _OPEN_UNITS(work.connection, order_id=order_id)
+    return {row.line_id: int(row.units) for row in rows}
+
+
+_OPEN_UNITS = Hot(
+    select(claims.c.line_id, func.sum(claims.c.units).label("units"))
+    .where(claims.c.order_id == bindparam("order_id"), claims.c.state == literal_column("'open'"))
+    .group_by(claims.c.line_id)
+)

@@ -1,0 +1,254 @@
+"""Stop 6, computed: the number each listing should show now.
+
+    pool     what the locations that serve it may sell, kits by their scarcest component
+    offer    the offer rules over the pool
+    quota    under `split`, and under `adaptive` while units are few, its part of the pool
+
+A shared offer equal to what the channel last acknowledged is left out; so is
+everything a divided pool has no need to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, bindparam, func, literal_column, select
+
+from core import dividing, escrow, kit_lines, quotas, stock
+from core.clock import stamp
+from core.contract import Offer
+from core.dividing import Basis, Division
+from core.limiter import Urgency
+from core.offer_rules import Offered
+from core.quotas import Sellable
+from core.rule_kinds import Campaign
+from core.store.hot import HotList
+from core.store.schema import claims, lines, listings, orders, published
+from core.work import Work
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What a batch of SKUs comes to: offers, the SKUs taken, and the divisions behind them."""
+
+    offers: list[Offer] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    divisions: dict[str, Division] = field(default_factory=dict)
+
+
+def wanted(work: Work, system: str, skus: Sequence[str], basis: Basis) -> Wanted:
+    """Offers for as many of these SKUs as fit one call."""
+    limit = work.network.stock_writes[system].batch
+    divisions = _divisions(work, skus, basis)
+    shared = [sku for sku in skus if sku not in divisions or not divisions[sku].is_divided]
+    by_sku = _listings(work.connection, system, shared)
+    result = Wanted()
+    for sku in skus:
+        division = divisions.get(sku)
+        if division is not None and division.is_divided:
+            offers = _divided(work, system, division)
+        else:
+            found = (_shared(work, system, row, basis.sellable) for row in by_sku.get(sku, ()))
+            offers = [offer for offer in found if offer is not None]
+        if result.offers and len(result.offers) + len(offers) > limit:
+            break
+        result.offers += offers
+        result.taken.append(sku)
+        if division is not None:
+            result.divisions[sku] = division
+    return result
+
+
+def _divisions(work: Work, skus: Sequence[str], basis: Basis) -> Mapping[str, Division]:
+    """How the pools of those that are or may be divided stand, within what the rules allow."""
+
+    def limits(row: Row[Any], pool: int) -> tuple[int, escrow.Direction]:
+        offered = offered_of(work, row.system, row.sku, row.place, pool)
+        return offered.units, offered.direction
+
+    known = basis.divisions
+    kept = [sku for sku in skus if sku not in known and quotas.kept(work.network, sku)]
+    if kept:
+        look = dividing.Look(work, kept, basis, limits)
+        known |= {sku: look.division_of(sku) for sku in kept}
+    return known
+
+
+# ------------------------------------------------------------------ the number
+
+
+def pool_of(work: Work, system: str, sku: str, place: str, sellable: Sellable) -> int:
+    """Units of an item the locations behind one place of a channel may sell."""
+    needs = work.network.needs(sku)
+    return sum(
+        quotas.sets(needs, location, sellable)
+        for location in work.network.serving_place(system, place)
+    )
+
+
+def offered_of(work: Work, system: str, sku: str, place: str, pool: int) -> Offered:
+    """What the offer rules make of a pool, and why."""
+    rules = work.network.rules
+    if not rules.about(sku):
+        return Offered(units=max(0, pool))
+    sold = {one.name: _sold_since(work, sku, one) for one in rules.campaigns(sku, work.now)}
+    beyond = _pre_sold(work, sku) if pool <= 0 else 0
+    return rules.offer(sku, system, place, pool, now=work.now, sold=sold, open_units=beyond)
+
+
+def quantity_of(work: Work, system: str, sku: str, place: str) -> int:
+    """What one listing should show if its pool is shared: computed anew, from the rows."""
+
+    def sellable(item: str, location: str) -> int:
+        return stock.terms_of(work, item, location).sellable
+
+    pool = pool_of(work, system, sku, place, sellable)
+    return offered_of(work, system, sku, place, pool).units
+
+
+def _sold_since(work: Work, sku: str, campaign: Campaign) -> int:
+    """Units the campaign's channels sold since it began."""
+    sold_as_it, factor = kit_lines.of_item(work.network, sku)
+    units = work.connection.execute(
+        select(func.coalesce(func.sum(lines.c.ordered - lines.c.cancelled), 0))
+        .join(orders, orders.c.id == lines.c.order_id)
+        .where(
+            sold_as_it,
+            orders.c.system.in_(campaign.channels),
+            orders.c.placed_at >= stamp(campaign.start),
+        )
+    ).scalar_one()
+    return int(units) // factor
+
+
+def _pre_sold(work: Work, sku: str) -> int:
+    """Units ordered on any channel that no stock covers; of a component also those in kits."""
+    lacking, factor = lines.c.sku == sku, 1
+    if work.network.items.is_kit(sku):
+        lacking, factor = kit_lines.of_item(work.network, sku)
+    units = work.connection.execute(
+        select(func.coalesce(func.sum(lines.c.short), 0)).where(lacking)
+    ).scalar_one()
+    return -(-int(units) // factor)
+
+
+# ------------------------------------------------------------------ offers
+
+
+#: Sorted here: told to sort, SQLite would walk through all listings of the channel.
+_LISTINGS = HotList(
+    lambda skus: (
+        select(
+            listings,
+            published.c.quantity.label("acked"),
+            published.c.acked_at,
+            published.c.words.label("trouble"),
+        )
+        .outerjoin(
+            published,
+            (published.c.system == listings.c.system)
+            & (published.c.listing == listings.c.listing)
+            & (published.c.place == listings.c.place),
+        )
+        .where(
+            listings.c.sku.in_(skus),
+            listings.c.system == bindparam("system"),
+            listings.c.active == literal_column("1"),
+        )
+    )
+)
+
+
+def _listings(
+    connection: Connection, system: str, skus: Sequence[str]
+) -> dict[str, list[Row[Any]]]:
+    by_sku: dict[str, list[Row[Any]]] = {}
+    rows = _LISTINGS(connection, skus, system=system)
+    for row in sorted(rows, key=lambda row: (row.listing, row.place)):
+        by_sku.setdefault(row.sku, []).append(row)
+    return by_sku
+
+
+def _shared(work: Work, system: str, row: Row[Any], sellable: Sellable) -> Offer | None:
+    if not work.network.serving_place(system, row.place):
+        return None  # a place of the channel that no location of ours fills
+    pool = pool_of(work, system, row.sku, row.place, sellable)
+    offered = offered_of(work, system, row.sku, row.place, pool)
+    quantity = _as_shown(work, row, offered.units)
+    if quantity == row.acked and not row.trouble:
+        return None
+    shown = row.acked if row.acked is not None else row.shown
+    if not _may_move(offered, quantity, shown):
+        return None
+    return _offer(work, row, quantity, shown)
+
+
+def _may_move(offered: Offered, quantity: int, shown: int | None) -> bool:
+    """A campaign's number that may only go up, or not move at all, is left alone (S34)."""
+    if offered.direction == "frozen":
+        return shown is None
+    return offered.direction == "free" or shown is None or quantity > shown
+
+
+def _divided(work: Work, system: str, division: Division) -> list[Offer]:
+    offers = []
+    for key in division.here(system):
+        if key in division.writes:
+            row, quota = division.rows[key], division.outlets[key].quota
+            offers.append(_offer(work, row, division.writes[key], quota.shown))
+    return offers
+
+
+def _offer(work: Work, row: Row[Any], quantity: int, shown: int | None) -> Offer:
+    return Offer(
+        listing=row.listing,
+        place=row.place,
+        sku=row.sku,
+        quantity=quantity,
+        shown=shown,
+        key=f"truecount:{row.system}:{row.listing}:{row.place}:{quantity}:{stamp(work.now)}",
+        extras=orjson.loads(row.extras),
+    )
+
+
+def _as_shown(work: Work, row: Row[Any], units: int) -> int:
+    """A gross field still contains the channel's own open orders: they come on top."""
+    if work.network.stock_writes[row.system].field == "net":
+        return units
+    # Of a component sold in a kit the channel counts the kit, not the component.
+    sold_as_it, factor = kit_lines.of_item(work.network, row.sku)
+    open_units = work.connection.execute(
+        select(func.coalesce(func.sum(claims.c.units), 0))
+        .join(orders, orders.c.id == claims.c.order_id)
+        .join(lines, lines.c.id == claims.c.line_id)
+        .where(sold_as_it, claims.c.state == "open", orders.c.system == row.system)
+    ).scalar_one()
+    return units + int(open_units) // factor
+
+
+def lower_first(offer: Offer) -> tuple[int, str]:
+    """Zeros, then cuts, then raises: what prevents an oversell leaves first."""
+    if offer.quantity == 0:
+        return (0, offer.listing)
+    cut = offer.shown is None or offer.quantity < offer.shown
+    return (1 if cut else 2, offer.listing)
+
+
+def urgency(offers: Iterable[Offer]) -> Urgency:
+    """A call is as urgent as the most urgent number in it."""
+    return (Urgency.FIRST, Urgency.CUT, Urgency.RAISE)[min(lower_first(o)[0] for o in offers)]
+
+
+def told_row(offer: Offer, **more: Any) -> Mapping[str, Any]:
+    """One offer as `told` keeps it."""
+    return {
+        "listing": offer.listing,
+        "place": offer.place,
+        "sku": offer.sku,
+        "quantity": offer.quantity,
+        "shown": offer.shown,
+        **more,
+    }
