@@ -50,6 +50,7 @@ EXAMPLES = int(os.environ.get("TRUECOUNT_EXAMPLES", "40"))
 STEPS = 40
 NEEDS = {"TEA": {"TEA": 1}, "MUG": {"MUG": 1}, "GIFT": {"TEA": 1, "MUG": 2}}
 WORDS = {"TEA": ("T", 1), "MUG": ("PAIR", 2)}  # what the depot calls it, and how it counts
+FACTORS = dict(WORDS.values())
 ITEMS = Items(
     kits={"GIFT": NEEDS["GIFT"]},
     aliases=tuple(
@@ -74,6 +75,7 @@ class Depot:
     shelf: dict[str, int] = field(default_factory=lambda: {"T": 0, "PAIR": 0})
     accepted: dict[str, dict[str, tuple[str, int]]] = field(default_factory=dict)  # by line
     parcels: list[Shipment] = field(default_factory=list)
+    given_up: dict[str, dict[str, int]] = field(default_factory=dict)  # by parcel and line
 
     def row(self, word: str) -> StockReading:
         promised = sum(
@@ -281,6 +283,11 @@ class KitsInATrueWarehouse(RuleBasedStateMachine):
                 packed.append(QuantityLine(line=line, sku=word, quantity=count))
         complete = which % 3 == 0 or not self.depot.waits(reference)
         if complete:
+            for word, left in order.values():  # not found: broken, and counted off
+                self.depot.shelf[word] -= min(left, self.depot.shelf[word])
+            self.depot.given_up[f"P{len(self.depot.parcels) + 1}"] = {
+                line: left * FACTORS[word] for line, (word, left) in order.items()
+            }
             self.depot.accepted[reference] = {}
         self.depot.counter += 1
         self.depot.parcels.append(
@@ -351,9 +358,19 @@ class KitsInATrueWarehouse(RuleBasedStateMachine):
         for parcel in self.depot.parcels:
             own = parcel.reference.startswith(f"truecount:shop:{order}:")
             for line in parcel.lines if own and (not heard or parcel.key in known) else ():
-                factor = next(factor for word, factor in WORDS.values() if word == line.sku)
-                left[line.line] += line.quantity * factor
+                left[line.line] += line.quantity * FACTORS[line.sku]
         return left
+
+    def given_up(self, order: str) -> dict[str, int]:
+        """Units that will not come, and that we have not heard of: nobody has them any more."""
+        known = {row.external_id for row in self.ask("SELECT external_id FROM shipments")}
+        lost: dict[str, int] = defaultdict(int)
+        for parcel in self.depot.parcels:
+            own = parcel.reference.startswith(f"truecount:shop:{order}:")
+            if own and parcel.key not in known:
+                for line, units in self.depot.given_up.get(parcel.key, {}).items():
+                    lost[line] += units
+        return lost
 
     def free(self, sku: str) -> int:
         """Units on the shelf that nobody was promised; what has left was promised before."""
@@ -361,8 +378,9 @@ class KitsInATrueWarehouse(RuleBasedStateMachine):
         free = self.depot.shelf[word] * factor
         for row in self.ask(ROWS):
             if row.sku == sku:
-                left = self.left_of(row.external_id)[row.key]
-                free -= max(0, row.ordered - row.cancelled - row.short - left)
+                gone = self.left_of(row.external_id)[row.key]
+                gone += self.given_up(row.external_id)[row.key]
+                free -= max(0, row.ordered - row.cancelled - row.short - gone)
         return free
 
     def sellable(self, sku: str) -> int:
