@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from bench.market_world import at
 from core import ledger, pace
-from core.escrow import Pace
 from core.ledger import Claim, Mark, Reading, Source
+from core.scarcity import Pace
 
 SOURCE = Source(basis="on_hand", ordered_by="counter")
 
@@ -83,7 +83,8 @@ class _Average:
 class Speed:
     """How fast each SKU sells on each channel, and how late we are."""
 
-    def __init__(self, usual: Sequence[Sequence[float]]) -> None:
+    def __init__(self, usual: Sequence[Sequence[float]], settle_s: Sequence[float]) -> None:
+        self._settle_s = settle_s
         self._average = [[_Average(quick=0.0, slow=rate) for rate in row] for row in usual]
         self._late = [dict[str, float]() for _ in usual[0]]
 
@@ -91,18 +92,23 @@ class Speed:
         self._average[sku][channel].sold(now_s)
 
     def late(self, channel: int, kind: str, seconds: float) -> None:
-        old, seconds = self._late[channel].get(kind), min(seconds, pace.DELAY_MAX_S)
-        kept = seconds if old is None else max(seconds, pace.PEAK * old + (1 - pace.PEAK) * seconds)
-        self._late[channel][kind] = kept
+        old = self._late[channel].get(kind)
+        late = min(max(pace.DELAY_MIN_S, seconds), pace.DELAY_MAX_S)
+        if old is not None:
+            late = math.exp((1 - pace.NEW) * math.log(old) + pace.NEW * math.log(late))
+        self._late[channel][kind] = late
 
     def of(self, sku: int, channel: int, now_s: float) -> Pace:
         late = self._late[channel]
+        quick, slow = self._average[sku][channel].now(now_s)
         return Pace(
-            per_s=max(self._average[sku][channel].now(now_s)),
+            per_s=max(quick, slow),
+            usual_per_s=slow,
             seen_after_s=late.get("seen", pace.DELAY_S),
             told_after_s=late.get("told", pace.DELAY_S),
+            drained_after_s=late.get("drained", pace.DELAY_S + self._settle_s[channel]),
         )
 
     def weight(self, sku: int, channel: int, now_s: float) -> int:
         """Units a day, and one for being there."""
-        return 1 + round(self._average[sku][channel].now(now_s)[1] * pace.SLOW_S)
+        return 1 + round(self.of(sku, channel, now_s).usual_per_s * pace.SLOW_S)

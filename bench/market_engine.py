@@ -61,7 +61,7 @@ class Market:
     ) -> None:
         self.seed, self.clock, self.tally = seed, Clock(), Tally()
         self.rng = random.Random(seed.seed)
-        self.speed = Speed(seed.usual)
+        self.speed = Speed(seed.usual, [vendor.settle_s for vendor in seed.channels])
         self.books = [Book(units) for units in seed.stock]
         self.free = list(seed.stock)  # units that nobody has bought, whoever knows
         self.shops = [Shop(vendor, write or vendor.write, [0] * SKUS) for vendor in seed.channels]
@@ -69,6 +69,7 @@ class Market:
         self._busy = [False] * len(self.shops)
         self._failures = [0] * len(self.shops)
         self.flying: set[tuple[int, int]] = set()
+        self.heard_s = [0.0] * len(self.shops)
         self._sweep_at = [0.0] * len(self.shops)
         self.policy = make(self)
 
@@ -164,6 +165,7 @@ class Market:
 
     def _swept(self, channel: int, began_s: float) -> None:
         until_s = began_s - self.shops[channel].vendor.lag_s
+        self.heard_s[channel] = until_s
         for order in [one for one in self.shops[channel].unseen if one.at_s <= until_s]:
             self._captured(order)
         self.policy.swept(channel, until_s)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from bench.market_engine import Market, Told
 from bench.market_world import SKUS, at
-from core import escrow
-from core.escrow import Outlet, Pace, Quota
+from core import escrow, scarcity
+from core.escrow import Outlet, Quota
+from core.scarcity import Pace
 
 FULL_S = 900.0  # "every 15 minutes"
 LINGER_S = 0.2  # changes of one SKU are looked at together
@@ -124,6 +125,7 @@ class Divided(Passive):
     `adaptive`: the pool is shared while it is not scarce; every ceiling is kept all the same."""
 
     direct: bool = False
+    were: dict = field(default_factory=dict)
     adaptive: bool = False
     bounds: list[int] = field(default_factory=lambda: [0] * SKUS)
     quotas: list[list[Quota]] = field(default_factory=list)
@@ -146,7 +148,12 @@ class Divided(Passive):
         return numbers
 
     def _outlets(self, sku: int) -> list[Outlet]:
-        market = self.market
+        market, pool = self.market, max(0, self.market.books[sku].sellable)
+        paces = {
+            channel: market.speed.of(sku, channel, market.now_s)
+            for channel in range(len(market.shops))
+        }
+        risks = self._risks(paces, pool) if self.adaptive else {}
         return [
             Outlet(
                 key=channel,
@@ -155,28 +162,38 @@ class Divided(Passive):
                 needs={item(sku): 1},
                 quota=self.quotas[sku][channel],
                 weight=Fraction(market.speed.weight(sku, channel, market.now_s)),
+                most=pool,
                 direction="frozen" if market.unreachable(channel) else "free",
+                risk=risks.get(channel),
+                drain=pace.drain,
             )
-            for channel, shop in enumerate(market.shops)
+            for channel, pace in paces.items()
         ]
+
+    def _risks(self, paces: Mapping[int, Pace], pool: int) -> dict[int, int]:
+        market = self.market
+        away = [channel for channel in paces if market.unreachable(channel)]
+        here = {channel: pace for channel, pace in paces.items() if channel not in away}
+        risks = scarcity.sharing(here, pool)
+        for channel in away:
+            silent_s = market.now_s - market.heard_s[channel]
+            risks[channel] = replace(paces[channel], seen_after_s=silent_s).at_most
+        return risks
 
     def _write(self, channel: int) -> escrow.Write:
         write = self.market.shops[channel].write
         return "conditional" if self.direct and write == "absolute" else write
 
-    def _paces(self, sku: int) -> list[Pace]:
-        market = self.market
-        return [market.speed.of(sku, channel, market.now_s) for channel in range(len(market.shops))]
-
     def _decide_mode(self, sku: int) -> None:
-        if not self.adaptive:
-            return
-        pool, paces = self.market.books[sku].sellable, self._paces(sku)
-        if self.quotas[sku] and not self.is_divided[sku]:
-            shown = [quota.ceiling or 0 for quota in self.quotas[sku]]
-            now = escrow.bound(list(zip(shown, paces, strict=True)), pool)
+        """And keep the most that may be sold beyond the pool, as it is now (G8)."""
+        market, pool = self.market, self.market.books[sku].sellable
+        if self.adaptive:
+            paces = [market.speed.of(sku, c, market.now_s) for c in range(len(market.shops))]
+            self.is_divided[sku] = scarcity.scarce(pool, paces, divided=self.is_divided[sku])
+        if self.quotas[sku]:
+            outlets = self._outlets(sku)
+            now = escrow.beyond(outlets, {(item(sku), PLACE): pool}) + market.books[sku].short
             self.bounds[sku] = max(self.bounds[sku], now)
-        self.is_divided[sku] = escrow.scarce(pool, paces, divided=self.is_divided[sku])
 
     # -------------------------------------------------------------- what changes
 
@@ -260,6 +277,9 @@ class Divided(Passive):
         for sku in range(SKUS):
             quota = self.quotas[sku][channel]
             if quota.anchor_at is not None and quota.anchor_at <= until:
+                if quota.ceiling is None or quota.ceiling > (quota.anchor or 0):
+                    awaited_s = self.market.now_s - (quota.anchor_at - at(0.0)).total_seconds()
+                    self.market.speed.late(channel, "drained", awaited_s)
                 self._keep(channel, sku, escrow.drained(quota))
 
     def read(self, channel: int, sku: int, number: int) -> None:

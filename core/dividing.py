@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, literal_column, or_, select
 
-from core import escrow, quotas
+from core import escrow, pace, quotas, scarcity
 from core.clock import stamp, unstamp
 from core.escrow import Outlet, Quota
 from core.pace import Paces
@@ -81,11 +81,15 @@ class Plans:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a batch is computed from, beside its rows. `divisions`: found at this very state."""
+    """What a batch is computed from, beside its rows. `divisions`: found at this very state.
+
+    `away` are the other channels that cannot be told anything just now.
+    """
 
     sellable: Sellable
     plans: Plans
     divisions: dict[str, Division]
+    away: frozenset[str] = frozenset()
 
 
 def _still_hold(
@@ -119,6 +123,7 @@ class Look:
         self._work = work
         self._plans = basis.plans
         self._sellable = basis.sellable
+        self._away = basis.away
         self._limits = limits
         self._rows: dict[str, list[Row[Any]]] = {}
         self._serving: dict[tuple[str, str], frozenset[str]] = {}
@@ -146,6 +151,8 @@ class Look:
                 outlets[key] = outlet
         was = sku in self._divided
         is_now = self._is_divided(sku, outlets, rows, divided=was)
+        if is_now and self._work.network.publication_of(sku) == "adaptive":
+            outlets = self._with_sharing(sku, outlets, rows)
         writes = self._plans.of(sku, outlets, self._numbers(outlets.values())) if is_now else {}
         return Division(
             sku=sku,
@@ -166,6 +173,8 @@ class Look:
             return None
         needs, pool = network.needs(row.sku), self._pool_of(row.sku, serves)
         most, direction = self._limits(row, pool) if row.active else (0, "free")
+        if row.system in self._away:
+            direction = "frozen"  # no cut reaches it, and no raise
         return Outlet(
             key=key,
             write=write.write,  # type: ignore[arg-type]  # the manifest's closed list
@@ -175,6 +184,7 @@ class Look:
             weight=Fraction(self._paces.weight(row.system, row.sku)),
             most=most,
             direction=direction,
+            drain=self._paces.pace(row.system, row.sku).drain,
         )
 
     def _serves(self, system: str, place: str) -> frozenset[str]:
@@ -210,14 +220,37 @@ class Look:
         *,
         divided: bool,
     ) -> bool:
-        policy, needs = self._work.network.publication_of(sku), self._work.network.needs(sku)
+        policy = self._work.network.publication_of(sku)
         if policy != "adaptive":
             return policy == "split"
-        own = {key: one for key, one in outlets.items() if one.needs.keys() & needs.keys()}
-        places = frozenset[str]().union(*(outlet.serves for outlet in own.values()))
-        pool = self._pool_of(sku, places)
+        pool, own = self._drawing(sku, outlets)
         paces = [self._paces.pace(rows[key].system, rows[key].sku) for key in own]
-        return escrow.scarce(pool, paces, divided=divided)
+        return scarcity.scarce(pool, paces, divided=divided)
+
+    def _drawing(self, sku: str, outlets: Mapping[Key, Outlet]) -> tuple[int, list[Key]]:
+        """The pool of an item, and the outlets that draw on it."""
+        needs = self._work.network.needs(sku)
+        own = [key for key, one in outlets.items() if one.needs.keys() & needs.keys()]
+        places = frozenset[str]().union(*(outlets[key].serves for key in own))
+        return self._pool_of(sku, places), own
+
+    def _with_sharing(
+        self, sku: str, outlets: Mapping[Key, Outlet], rows: Mapping[Key, Row[Any]]
+    ) -> dict[Key, Outlet]:
+        """`adaptive`: those whose sales are seen at once share what is left."""
+        pool, own = self._drawing(sku, outlets)
+        paces = {key: self._paces.pace(rows[key].system, rows[key].sku) for key in own}
+        here = {key: pace for key, pace in paces.items() if key[0] not in self._away}
+        risks = scarcity.sharing(here, pool)
+        for key in paces.keys() - here.keys():
+            silent_s = self._silent_s(key[0])
+            risks[key] = replace(paces[key], seen_after_s=silent_s).at_most
+        return {key: replace(one, risk=risks.get(key)) for key, one in outlets.items()}
+
+    def _silent_s(self, system: str) -> float:
+        """Since when we know nothing of a channel that is away."""
+        began = self._complete_until(system)
+        return pace.DELAY_MAX_S if began is None else (self._work.now - began).total_seconds()
 
     # -------------------------------------------------------------- drained
 
@@ -226,10 +259,15 @@ class Look:
         write = self._work.network.stock_writes.get(system)
         if quota.anchor_at is None or write is None or not _tells(quota):
             return False
-        if system not in self._until:
-            self._until[system] = _complete_until(self._work, system)
-        began = self._until[system]
+        began = self._complete_until(system)
         return began is not None and began >= quota.anchor_at + timedelta(seconds=write.settle_s)
+
+    def _complete_until(self, system: str) -> datetime | None:
+        """When the last complete pass over its orders began, if all it found is captured."""
+        if system not in self._until:
+            began = _COMPLETE_UNTIL(self._work.connection, system=system).scalar_one_or_none()
+            self._until[system] = unstamp(began) if began else None
+        return self._until[system]
 
 
 def _tells(quota: Quota) -> bool:
@@ -248,20 +286,18 @@ def _quota_of(row: Row[Any]) -> Quota:
     return Quota(shown=shown, anchor=shown, anchor_at=unstamp(at))
 
 
-def _complete_until(work: Work, system: str) -> datetime | None:
-    """When the last complete pass over its orders began, if all it found is captured."""
-    began = _COMPLETE_UNTIL(work.connection, system=system).scalar_one_or_none()
-    return unstamp(began) if began else None
-
-
 # ------------------------------------------------------------------ what follows from a look
 
 
 def begin(work: Work, division: Division) -> None:
     """Keep what this look at the pool found out: drained orders, and the mode."""
     for key, quota in division.drained.items():
-        quotas.save(work.connection, key, division.rows[key].sku, quota)
-        work.sku_changed(division.rows[key].sku, "drained")
+        row = division.rows[key]
+        quotas.save(work.connection, key, row.sku, quota)
+        work.sku_changed(row.sku, "drained")
+        if row.anchor_at:
+            awaited = (work.now - unstamp(row.anchor_at)).total_seconds()
+            pace.delayed(work.connection, row.system, "drained", awaited, work.now)
     if division.changes_mode:
         if division.is_divided:
             work.connection.execute(

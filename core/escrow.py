@@ -6,6 +6,10 @@ a part of the pool that is nobody else's: escrow. Whatever the delays, two
 channels then cannot sell the same unit, as long as each refuses to sell beyond
 its own number.
 
+Under `adaptive`, while units are few, some outlets *share* what is left: those
+whose sales we see within seconds (`core.scarcity`). They are counted with what they
+can sell before a cut stops them, and show a few units more than their own part.
+
 Everything rests on one bound per outlet, its *ceiling*: the most units it can
 still bring us in orders we have not seen, those it has sold already included.
 
@@ -187,7 +191,9 @@ class Outlet:
 
     `needs` says how many units of which item one sold unit takes: {sku: 1} for a
     plain item, several for a kit, a factor for a pack. `weight` is its part of
-    the sales, `most` what the offer rules let it show.
+    the sales, `most` what the offer rules let it show. `risk` is for one that shares:
+    the most it sells before a cut that is decided now can stop it. `drain` is how many
+    units it does not sell while it shows 0 and its orders are awaited.
     """
 
     key: Hashable
@@ -198,26 +204,74 @@ class Outlet:
     weight: Fraction = Fraction(1)
     most: int | None = None
     direction: Direction = "free"
+    risk: int | None = None
+    drain: float = 0.0
+
+    @property
+    def promised(self) -> int | None:
+        """Units of the pool that nobody else may be given."""
+        exposure = self.quota.exposure
+        if self.risk is None:
+            return exposure
+        return self.risk if exposure is None else min(exposure, self.risk)
+
+
+#: What an outlet that shares may show of the others' parts, beyond its own.
+SHARED = 5
 
 
 def divide(outlets: Sequence[Outlet], sellable: Sellable) -> dict[Hashable, int]:
     """What each outlet should be able to sell: in proportion to weight, every unit once.
 
     A quota that may not be cut keeps what it has, and what was sold and is on its
-    way stays with its outlet; the others share the rest.
+    way stays with its outlet; the others divide the rest.
     """
+    fit = Fit(outlets, sellable)
+    own = _own(outlets, fit)
+    return own | _shared(outlets, own, fit)
+
+
+def _own(outlets: Sequence[Outlet], fit: Fit) -> dict[Hashable, int]:
+    """The part of each, every unit once."""
     kept = {outlet.key: _kept(outlet) for outlet in outlets}
-    sharing = [outlet for outlet in outlets if outlet.direction != "frozen"]
-    return shares(sharing, kept, Fit(outlets, sellable))
+    return shares([one for one in outlets if one.direction != "frozen"], kept, fit)
 
 
 def _kept(outlet: Outlet) -> int:
     quota = outlet.quota
     if outlet.direction != "free":
-        return quota.exposure or 0
-    if quota.ceiling is None or quota.shown is None:
+        return outlet.promised or 0
+    if outlet.risk is not None or quota.ceiling is None or quota.shown is None:
         return 0
     return max(0, quota.ceiling - quota.shown)
+
+
+def _shared(
+    outlets: Sequence[Outlet], own: Mapping[Hashable, int], fit: Fit
+) -> dict[Hashable, int]:
+    """What those that share may show: their part and some of each other's.
+
+    Never what another outlet may still sell from a quota of its own, were it long
+    since told to give it up: it may be selling it just now.
+    """
+    sharing = [one for one in outlets if one.risk is not None and one.direction != "frozen"]
+    if not sharing:
+        return {}
+    others = _promised(outlets)
+    for key, units in others.items():
+        others[key] = None if units is None else max(units, own[key])
+    others |= {one.key: 0 for one in sharing}
+    found: dict[Hashable, int] = {}
+    for outlet in sharing:
+        left = max(0, fit.spare(outlet, others) or 0)
+        units = min(left, max(own[outlet.key], SHARED))
+        found[outlet.key] = units if outlet.most is None else min(units, outlet.most)
+    return found
+
+
+def beyond(outlets: Sequence[Outlet], sellable: Sellable) -> int:
+    """Units that can be sold though they are not there, if every outlet sells all it can."""
+    return Fit(outlets, sellable).lacking({one.key: one.quota.exposure for one in outlets})
 
 
 def slack(outlet: Outlet, outlets: Sequence[Outlet], sellable: Sellable) -> int | None:
@@ -247,7 +301,7 @@ def places(outlet: Outlet, outlets: Sequence[Outlet], sellable: Sellable) -> lis
 
 
 def _promised(outlets: Iterable[Outlet]) -> dict[Hashable, int | None]:
-    return {outlet.key: outlet.quota.exposure for outlet in outlets}
+    return {outlet.key: outlet.promised for outlet in outlets}
 
 
 # ------------------------------------------------------------------ the next writes
@@ -257,66 +311,83 @@ def plan(outlets: Sequence[Outlet], sellable: Sellable) -> dict[Hashable, int]:
     """The writes that may leave now, all of them together: {outlet key: quantity}.
 
     Nobody is cut for tidiness: only when units are promised twice, or when an
-    outlet starves that should sell. What can be cut exactly is cut first, because
-    an absolute outlet sells nothing while it drains. Calling it again is harmless.
+    outlet starves that should sell. Calling it again is harmless.
     """
-    target = divide(outlets, sellable)
     fit, promised = Fit(outlets, sellable), _promised(outlets)
-    cuts = _cuts(outlets, target, promised, fit)
+    own = _own(outlets, fit)
+    target = own | _shared(outlets, own, fit)
+    cuts = _cuts(outlets, own, target, fit)
     writes: dict[Hashable, int] = {}
     for outlet in sorted(outlets, key=lambda one: _need(one, target[one.key])):
         free = fit.spare(outlet, promised) or 0
         quantity = _write(outlet, target[outlet.key], free, cuts.get(outlet.key, 0))
         if quantity is not None:
             writes[outlet.key] = quantity
-            promised[outlet.key] = intended(outlet.quota, outlet.write, quantity).exposure
+            after = intended(outlet.quota, outlet.write, quantity)
+            promised[outlet.key] = replace(outlet, quota=after).promised
     return writes
 
 
 def _need(outlet: Outlet, target: int) -> tuple[Fraction, str]:
     """Who has least of what it should have is raised first."""
-    has = outlet.quota.exposure or 0
+    has = outlet.promised or 0
     return (Fraction(has, target) if target else Fraction(has + 1), str(outlet.key))
 
 
 def _cuts(
     outlets: Sequence[Outlet],
+    own: Mapping[Hashable, int],
     target: Mapping[Hashable, int],
-    promised: Mapping[Hashable, int | None],
     fit: Fit,
 ) -> dict[Hashable, int]:
     """Who gives how much up, so that what is promised twice and who starves find their units.
 
     Only who stands in the way: whose own promise does not fit beside all that is wanted.
+    What can be cut exactly is cut first. An absolute outlet sells nothing while it
+    drains, so it is cut for others only if that brings them more than it costs: one
+    that is live after a quarter of an hour was once stopped for three units.
     """
     cuts: dict[Hashable, int] = {}
-    wanted = dict(promised)
-    for outlet in outlets:
-        exposure = promised[outlet.key]
-        if exposure is not None and _starves(exposure, target[outlet.key]):
-            wanted[outlet.key] = target[outlet.key]
-    for outlet in sorted(outlets, key=lambda one: _dearness(one, target[one.key])):
-        surplus = _surplus(outlet, target[outlet.key])
-        if surplus > 0 and fit.in_the_way(outlet, wanted):
+    promised = _promised(outlets)
+    wanted = _wanted(outlets, own, target)
+    for outlet in sorted(outlets, key=lambda one: _dearness(one, own[one.key])):
+        surplus = _surplus(outlet, own[outlet.key])
+        if surplus <= 0 or not fit.in_the_way(outlet, wanted):
+            continue
+        lacks = -(fit.spare(outlet, wanted) or 0)
+        is_worth_it = outlet.write != "absolute" or min(surplus, lacks) >= outlet.drain
+        if is_worth_it or fit.in_the_way(outlet, promised):
             cuts[outlet.key] = surplus
-            wanted[outlet.key] = target[outlet.key]
+            wanted[outlet.key] = own[outlet.key]
     return cuts
 
 
-def _starves(exposure: int, target: int) -> bool:
-    return target > 0 and exposure * 2 <= target
+def _wanted(
+    outlets: Sequence[Outlet], own: Mapping[Hashable, int], target: Mapping[Hashable, int]
+) -> dict[Hashable, int | None]:
+    """What is promised, and the own part of each that starves."""
+    wanted = _promised(outlets)
+    for outlet in outlets:
+        has = wanted[outlet.key] if outlet.risk is None else target[outlet.key]
+        if has is not None and _starves(has, own[outlet.key]) and outlet.direction != "frozen":
+            wanted[outlet.key] = own[outlet.key]
+    return wanted
 
 
-def _surplus(outlet: Outlet, target: int) -> int:
-    """What a cut can take from it: nothing that is frozen, sold, or not known."""
+def _starves(has: int, own: int) -> bool:
+    return own > 0 and has * 2 <= own
+
+
+def _surplus(outlet: Outlet, own: int) -> int:
+    """What a cut can take from it: nothing that is frozen, shared, sold, or not known."""
     exposure, shown = outlet.quota.exposure, outlet.quota.shown
-    if exposure is None or outlet.direction != "free" or shown == 0:
+    if outlet.risk is not None or exposure is None or outlet.direction != "free" or shown == 0:
         return 0
-    return exposure - target
+    return exposure - own
 
 
-def _dearness(outlet: Outlet, target: int) -> tuple[bool, int, str]:
-    return (outlet.write == "absolute", -_surplus(outlet, target), str(outlet.key))
+def _dearness(outlet: Outlet, own: int) -> tuple[bool, float, str]:
+    return (outlet.write == "absolute", outlet.drain - _surplus(outlet, own), str(outlet.key))
 
 
 def _write(outlet: Outlet, target: int, free: int, cut: int) -> int | None:
@@ -324,6 +395,8 @@ def _write(outlet: Outlet, target: int, free: int, cut: int) -> int | None:
     quota = outlet.quota
     if quota.pending or outlet.direction == "frozen":
         return None
+    if outlet.risk is not None:
+        return _share(outlet, target)
     if cut:
         return _cut(outlet, cut)
     if quota.ceiling is None:
@@ -336,6 +409,16 @@ def _write(outlet: Outlet, target: int, free: int, cut: int) -> int | None:
         return _anew(quota.ceiling, min(target, free), target)
     more = min(target - quota.ceiling, free)
     return None if more <= 0 or quota.shown is None else quota.shown + more
+
+
+def _share(outlet: Outlet, target: int) -> int | None:
+    """Written at once, as where nothing is divided: what it sells unseen is counted already."""
+    shown = outlet.quota.shown
+    if shown == target:
+        return None
+    if outlet.direction == "only_up" and shown is not None and target < shown:
+        return None
+    return target
 
 
 def _learn(outlet: Outlet) -> int | None:
@@ -369,45 +452,3 @@ def _anew(ceiling: int, quantity: int, target: int) -> int | None:
     """An absolute number counts on top of the old one until it has drained, and all of it
     has to be free. So it is written seldom: when it brings much more than there is."""
     return quantity if quantity > ceiling and quantity * 2 >= target else None
-
-
-# ------------------------------------------------------------------ adaptive
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How fast one outlet sells, and how late we are: to see it, and to change its number."""
-
-    per_s: float
-    seen_after_s: float
-    told_after_s: float
-
-    @property
-    def unseen(self) -> float:
-        """Units it sells before a cut that is decided now can stop it."""
-        return self.per_s * (self.seen_after_s + self.told_after_s)
-
-
-#: The pool is divided while it is below this many times what all outlets sell unseen.
-SAFETY = 3.0
-#: ... or below so many units per outlet, where nothing has been measured yet.
-FLOOR = 2
-#: ... and shared again only when it is well above: every change costs a drain.
-LEAVE = 2.0
-
-
-def scarce(pool: int, paces: Sequence[Pace], *, divided: bool) -> bool:
-    """Whether `adaptive` divides the pool now."""
-    unseen = SAFETY * sum(pace.unseen for pace in paces)
-    limit = max(unseen, float(FLOOR * len(paces)))
-    return len(paces) > 1 and pool <= (limit * LEAVE if divided else limit)
-
-
-def bound(shown: Sequence[tuple[int, Pace]], pool: int) -> int:
-    """Units that can be sold beyond the pool while it is shared, at the measured pace (G8).
-
-    Each outlet sells at most what it shows, and at most what it sells in the delay.
-    """
-    unseen = sum(min(float(units), SAFETY * pace.unseen) for units, pace in shown)
-    spare = max(0, pool)
-    return max(0, -int(-unseen // 1) - spare)

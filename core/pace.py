@@ -2,8 +2,8 @@
 
 Two averages of the sales of an item on a channel that forget exponentially: a
 quick one that sees a flash sale within a minute, and a slow one that knows what
-is usual. Delays are kept near their peaks: a channel that is slow now and then
-is counted as slow.
+is usual. Of delays the geometric mean is kept: one push that was lost and found
+an hour later says little about the next.
 
 `seen` compares the channel's clock with ours, which decides nothing that must be
 right: a wrong clock divides a pool a little early or late, never wrongly (H12).
@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, select
+from sqlalchemy import Connection, Row, bindparam, select
 from sqlalchemy.dialects.sqlite import insert
 
 from core.clock import stamp, unstamp
-from core.escrow import Pace
+from core.scarcity import Pace
 from core.store.hot import Hot, HotList
 from core.store.schema import delays, paces
 from core.work import Work
@@ -32,8 +32,9 @@ SLOW_S = 86_400.0
 #: What is assumed until it was measured, and the most that a wrong clock may claim.
 DELAY_S = 10.0
 DELAY_MAX_S = 900.0
-#: How much of a delay that is over its last peak keeps.
-PEAK = 0.9
+DELAY_MIN_S = 0.2
+#: How much of the mean one more delay moves.
+NEW = 0.1
 
 
 def sold(work: Work, system: str, sku: str, units: int) -> None:
@@ -53,8 +54,12 @@ def sold(work: Work, system: str, sku: str, units: int) -> None:
 
 
 def delayed(connection: Connection, system: str, kind: str, seconds: float, now: datetime) -> None:
-    """`kind`: seen (sold until captured) or told (changed until acknowledged)."""
-    late = min(max(0.0, seconds), DELAY_MAX_S)
+    """`kind`: seen (sold until captured), told (changed until acknowledged) or drained
+    (acknowledged until every order before it is known)."""
+    late = min(max(DELAY_MIN_S, seconds), DELAY_MAX_S)
+    known = _LATE_OF(connection, system=system, kind=kind).scalar_one_or_none()
+    if known is not None:
+        late = math.exp((1 - NEW) * math.log(known) + NEW * math.log(late))
     _DELAYED(connection, system=system, kind=kind, seconds=late, at=stamp(now))
 
 
@@ -62,15 +67,14 @@ def delayed(connection: Connection, system: str, kind: str, seconds: float, now:
 class Paces:
     """What is known of some items on every channel, asked once for all of them."""
 
-    connection: Connection
-    now: datetime
+    work: Work
     rows: Mapping[tuple[str, str], Row[Any]]  # by (system, sku)
     _late: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, work: Work, skus: Collection[str]) -> Paces:
         rows = _OF_SKUS(work.connection, skus)
-        return cls(work.connection, work.now, {(row.system, row.sku): row for row in rows})
+        return cls(work, {(row.system, row.sku): row for row in rows})
 
     def weight(self, system: str, sku: str) -> int:
         """A channel's part of the sales of an item: units a day, and one for being there."""
@@ -80,17 +84,20 @@ class Paces:
     def pace(self, system: str, sku: str) -> Pace:
         """The pace of one item on one channel, now."""
         row = self.rows.get((system, sku))
-        quick, slow = _at(row, self.now) if row is not None else (0.0, 0.0)
-        late = self._delays_of(system)
+        quick, slow = _at(row, self.work.now) if row is not None else (0.0, 0.0)
+        late, write = self._delays_of(system), self.work.network.stock_writes.get(system)
+        settle_s = write.settle_s if write else 0.0
         return Pace(
             per_s=max(quick, slow),
+            usual_per_s=slow,
             seen_after_s=late.get("seen", DELAY_S),
             told_after_s=late.get("told", DELAY_S),
+            drained_after_s=late.get("drained", DELAY_S + settle_s),
         )
 
     def _delays_of(self, system: str) -> Mapping[str, float]:
         if not self._late:
-            for row in _LATE(self.connection):
+            for row in _LATE(self.work.connection):
                 self._late.setdefault(row.system, {})[row.kind] = row.seconds
         return self._late.get(system, {})
 
@@ -120,19 +127,17 @@ _SOLD = Hot(
     )
 )
 
+_LATE_OF = Hot(
+    select(delays.c.seconds).where(
+        delays.c.system == bindparam("system"), delays.c.kind == bindparam("kind")
+    )
+)
 _NEW_DELAY = insert(delays).values(
     {name: bindparam(name) for name in ("system", "kind", "seconds", "at")}
 )
-_LATER = _NEW_DELAY.excluded.seconds
 _DELAYED = Hot(
     _NEW_DELAY.on_conflict_do_update(
         index_elements=["system", "kind"],
-        set_={
-            "seconds": case(
-                (delays.c.seconds <= _LATER, _LATER),
-                else_=delays.c.seconds * PEAK + _LATER * (1 - PEAK),
-            ),
-            "at": _NEW_DELAY.excluded["at"],
-        },
+        set_={name: _NEW_DELAY.excluded[name] for name in ("seconds", "at")},
     )
 )

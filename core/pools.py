@@ -30,23 +30,23 @@ class Pools:
         self._network: Network | None = None
         self._known: dict[tuple[str, str], tuple[int, int]] = {}
         self._plans = Plans()
-        self._state: tuple[int, int] = (0, 0)
+        self._state: tuple[int, int, frozenset[str]] = (0, 0, frozenset())
         self._divisions: dict[str, Division] = {}
 
-    def looked_at(self, work: Work, seqs: Mapping[str, int]) -> Basis:
+    def looked_at(self, work: Work, seqs: Mapping[str, int], away: frozenset[str]) -> Basis:
         """For a batch that is only looked at, whose SKUs stand at `seqs` in the feed."""
         self._begin(work)
         if quotas.any_kept(work.network):
-            state = (state_of(work.connection), int(work.now.timestamp()))
+            state = (state_of(work.connection), int(work.now.timestamp()), away)
             if state != self._state:
                 self._state, self._divisions = state, {}
-        return Basis(self._sellable(work, seqs, keep=True), self._plans, self._divisions)
+        return Basis(self._sellable(work, seqs, keep=True), self._plans, self._divisions, away)
 
-    def decided(self, work: Work, seqs: Mapping[str, int]) -> Basis:
+    def decided(self, work: Work, seqs: Mapping[str, int], away: frozenset[str]) -> Basis:
         """For a batch that is decided in this transaction. Nothing is kept from inside it:
         undone, it would give its `seq` to another number."""
         self._begin(work)
-        return Basis(self._sellable(work, seqs, keep=False), self._plans, {})
+        return Basis(self._sellable(work, seqs, keep=False), self._plans, {}, away)
 
     def _begin(self, work: Work) -> None:
         if self._network is not work.network or len(self._known) > POOLS_MAX:

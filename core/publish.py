@@ -185,8 +185,12 @@ class Publisher:
             )
             known = seqs | publish_rows.seqs_of(connection, again - seqs.keys())
             work = Work.begin(connection, network, self._seal, now)
-            batch.compute(work, system, self._pools.looked_at(work, known))
+            batch.compute(work, system, self._pools.looked_at(work, known, self._away(system)))
         return batch
+
+    def _away(self, system: str) -> frozenset[str]:
+        """The other channels whose last call failed."""
+        return frozenset(self._failures) - {system}
 
     async def _intend(self, system: str, batch: Batch) -> int | None:
         """Committed before the first byte leaves, like every write to a system.
@@ -208,7 +212,7 @@ class Publisher:
         work = Work.begin(connection, self._network(), self._seal, now)
         if batch.divisions:
             seqs = publish_rows.seqs_of(connection, batch.due)
-            batch.compute(work, system, self._pools.decided(work, seqs))
+            batch.compute(work, system, self._pools.decided(work, seqs, self._away(system)))
             for division in batch.divisions.values():
                 dividing.begin(work, division)
         if not batch.offers:

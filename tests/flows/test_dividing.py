@@ -62,7 +62,7 @@ async def test_a_raise_waits_until_the_cut_that_pays_for_it_is_acknowledged(
     async with house(tmp_path, policy="split") as h:
         await opened(h, 8)
         await h.settle(120)
-        assert shown(h) == [4, 4]
+        assert shown(h) == [4, 4], (h.rows("SELECT * FROM delays"), h.rows("SELECT * FROM paces"))
         h.faults("market", down=True)
         await h.shop.place_order("TEA", quantity=4)
         await h.settle(120)
@@ -135,18 +135,42 @@ async def test_whatever_happens_no_unit_is_shown_twice(tmp_path: Path, seed: int
         assert h.one("SELECT coalesce(sum(short), 0) FROM lines") == 0
 
 
-async def test_adaptive_shares_plenty_and_divides_the_last_units(tmp_path: Path) -> None:
+async def test_adaptive_shares_plenty_and_divides_what_is_seen_late(tmp_path: Path) -> None:
     async with house(tmp_path, policy="adaptive") as h:
         await opened(h, 0)
         h.watchers.remove(nothing_is_shown_twice)
         h.depot.receive("TEA", "EAST", 40)
         await h.settle(120)
         assert shown(h) == [40, 40]
-        await h.shop.place_order("TEA", quantity=37)
+        h.lost_pushes.update(("shop", "market"))  # now a sale is seen by the next sweep only
+        for _ in range(12):
+            await h.shop.place_order("TEA", quantity=3)
+            await h.settle(70)
         await h.settle(300)
-        assert sum(shown(h)) == 3
+        assert sum(shown(h)) == 4
         assert h.one("SELECT count(*) FROM divided") == 1
-        h.depot.receive("TEA", "EAST", 60)
+        h.depot.receive("TEA", "EAST", 90)
         await h.settle(300)
-        assert shown(h) == [63, 63]
+        assert shown(h) == [94, 94]
         assert h.one("SELECT count(*) FROM divided") == 0
+
+
+async def test_adaptive_lets_channels_that_are_seen_at_once_share_the_last_units(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, policy="adaptive") as h:
+        await opened(h, 0)
+        h.watchers.remove(nothing_is_shown_twice)
+        h.depot.receive("TEA", "EAST", 40)
+        await h.settle(120)
+        for _ in range(3):  # until a sale was seen there, a channel counts as seen late
+            await h.market.place_order("TEA")
+            await h.settle(20)
+        await h.shop.place_order("TEA", quantity=34)
+        await h.settle(600)
+        assert h.one("SELECT count(*) FROM divided") == 1
+        assert shown(h) == [3, 3]
+        await h.market.place_order("TEA", quantity=3)
+        await h.settle(2)
+        assert shown(h) == [0, 0]
+        assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (40, 0)
