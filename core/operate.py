@@ -17,6 +17,7 @@ from core import (
     holds,
     intake,
     items_in_force,
+    mappings_in_force,
     outbox,
     overrides,
     passes,
@@ -26,7 +27,7 @@ from core import (
 )
 from core.app import App
 from core.clock import written
-from core.errors import MappingError, TruecountError
+from core.errors import TruecountError
 from core.fields import quoted
 from core.rule_kinds import Override, StopSell
 from core.store import schema as s
@@ -48,7 +49,7 @@ async def operate(app: App, verb: str, words: dict[str, Any]) -> dict[str, Any]:
     if verb == "replay":
         return await _replay(app, words.get("hold"), words.get("inbox"))
     if verb == "reload":
-        return await _reload(app)
+        return await _reload(app, accepted=bool(words.get("yes")))
     if verb == "accept":
         return await _accept(app, words.get("hold"))
     if verb == "sweep":
@@ -177,7 +178,7 @@ def _close_all(work: Work, connection: Connection, hold_id: int) -> int:
     return len(rows)
 
 
-async def _reload(app: App) -> dict[str, Any]:
+async def _reload(app: App, *, accepted: bool) -> dict[str, Any]:
     """Read items, mappings and offer rules again; on any error the old ones stay (H34).
 
     The items come first: rules choose by their tags. They are a file of their own, so a
@@ -185,30 +186,9 @@ async def _reload(app: App) -> dict[str, Any]:
     """
     items = await items_in_force.reload(app)
     rules = await rules_in_force.read(app)
-    problems = app.book.reload()
-    if problems:
-        raise MappingError(problems)
+    count = await mappings_in_force.reload(app, accepted=accepted)
     await rules_in_force.take(app, rules)
-
-    def unit(connection: Connection) -> int:
-        causes = select(s.holds.c.id).where(
-            s.holds.c.closed_at.is_(None),
-            s.holds.c.cause.startswith("mapping:") | s.holds.c.cause.startswith("no_mapping:"),
-        )
-        members = connection.execute(
-            select(s.hold_members.c.ref).where(
-                s.hold_members.c.hold_id.in_(causes),
-                s.hold_members.c.member == "inbox",
-                s.hold_members.c.closed_at.is_(None),
-            )
-        ).scalars()
-        work = _work(app, connection)
-        seqs = sorted({int(ref) for ref in members})
-        count = intake.replay(work, seqs) if seqs else 0
-        work.finish()
-        return count
-
-    done = {"replayed": await app.store.write(unit)}
+    done = {"replayed": count}
     if app.config.items:
         done |= {"aliases": len(items.aliases), "kits": len(items.kits)}
     return done | ({"rules": len(rules.written)} if app.config.rules else {})

@@ -301,7 +301,7 @@ class Reading:
 
 
 def _mapped(plan: Plan, prefix: str) -> list[str]:
-    names = [f"{prefix}{name}" for name in plan.fields]
+    names = [f"{prefix}{name}" for name in (*plan.fields, *sorted(plan.broken))]
     for name, blocks in plan.blocks.items():
         names.append(f"{prefix}{name}")
         for block in blocks:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -40,6 +40,7 @@ class Use:
     step: Step
     argument: Any = None
     path: Parsed | None = None
+    written: str = ""  # as the operator wrote it, for `explain`
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ def _use(text: str, node: Node, steps: Mapping[str, Step], report: Report) -> Us
         report.add(node, f"{name} needs {_NEEDS[step.arg]} after it", f"For example: {_SHOW[name]}")
         return None
     try:
-        return _argument(name, step, rest) if rest else Use(name, step)
+        use = _argument(name, step, rest) if rest else Use(name, step)
+        return replace(use, written=f"{name} {rest}".strip())
     except PathError as error:
         report.add(node, f"{name}: the path {rest} {error}")
     except ValueError as error:

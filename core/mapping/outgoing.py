@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.mapping import steps
@@ -18,6 +18,7 @@ from core.mapping.incoming import A
 from core.mapping.lines import Condition, Line, Report, Use, entries, parse_conditions, parse_line
 from core.mapping.paths import Names, call, load
 from core.mapping.shape import fields_of, names_of
+from core.mapping.watching import Watch
 from core.strict import Node, nearest
 
 HEAD = frozenset({"mapping", "version", "sends", "body", "choices", "required"})
@@ -45,12 +46,19 @@ class Ours:
 class Outgoing:
     """Reads, checks and builds one outgoing file in one walk."""
 
-    def __init__(self, root: Node, command: type, report: Report, marks: Marks) -> None:
+    def __init__(
+        self,
+        root: Node,
+        command: type,
+        report: Report,
+        marks: Marks,
+        watch: Watch | None = None,
+    ) -> None:
         self._root = root
         self._command = command
         self._report = report
         self._marks = marks
-        self._names = Names()
+        self._names = Names(watch)
         self._functions: list[ast.stmt] = []
         self._tables: dict[str, Node] = {}
         self._used: set[str] = set()
@@ -184,6 +192,7 @@ class Outgoing:
         )
         ignore = ast.ExceptHandler(self._names.constant(steps.Ignored), None, [ast.Continue()])
         skips: list[ast.stmt] = [ast.If(test, [ast.Continue()], []) for test in tests]
+        skips = [*self._names.entered(their), *skips]
         loop = ast.For(
             ast.Tuple([ast.Name("at", ast.Store()), ast.Name("item", ast.Store())], ast.Store()),
             call("enumerate", load("entries")),
@@ -229,10 +238,12 @@ class Outgoing:
             ours = Ours(self._names.constant(line.constant), _constant_kind(line.constant))
         if ours is None:
             return None
+        ours = self._noted(ours, their, line.path_text or line.node.text)
         for use in line.steps:
             ours = self._step(use, ours, line)
             if ours is None:
                 return None
+            ours = self._noted(ours, their, use.written)
         if ours.kind not in _FINAL:
             self._report.add(line.node, f"{line.path_text}: {_HELP[ours.kind]}")
             return None
@@ -244,7 +255,12 @@ class Outgoing:
         if their in self._required:
             result = self._names.run(steps.need_full, result)
         self._marks.place(result, line.node, their, line.path_text)
+        result = self._names.tried(self._names.noted(result, their, ""), their)
+        self._marks.place(result, line.node, their, line.path_text)
         return result
+
+    def _noted(self, ours: Ours, their: str, step: str) -> Ours:
+        return replace(ours, code=self._names.noted(ours.code, their, step))
 
     def _step(self, use: Use, ours: Ours, line: Line) -> Ours | None:
         if ours.kind not in use.step.takes:

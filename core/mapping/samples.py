@@ -11,6 +11,7 @@ is one of our commands as JSON and `expect` is their body.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator
 from datetime import datetime
@@ -52,6 +53,20 @@ def run_samples(
     if root.kind != "list":
         return [root.problem("examples are a list", "Each begins with - name:")]
     return _Run(mapping, path.parent).all(root)
+
+
+def samples_of(path: Path) -> list[Json]:
+    """The documents the examples beside a mapping name, each once, as they are."""
+    try:
+        root = read_yaml(tests_of(path), tests_of(path).name, inside=path.parent)
+    except ConfigError:
+        return []
+    named = {g.text for case in root if case.kind == "map" and (g := case.get("given"))}
+    found = []
+    for name in sorted(named):
+        with contextlib.suppress(OSError, Malformed):
+            found.append(load_json((path.parent / name).read_bytes()[: SAMPLE_MAX + 1]))
+    return found
 
 
 class _Run:

@@ -335,6 +335,20 @@ item_lists = Table(
     Column("doc", LargeBinary, nullable=False),  # JSON, compressed
 )
 
+#: Every text of a mapping that came into force; a row of the inbox names the one it was read by.
+mapping_texts = Table(
+    "mapping_texts",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    _word("connector"),
+    _word("stem"),  # the file's name without .yaml
+    _word("version"),  # "shopify.order v3 1f2e3d4c"
+    _word("hash"),
+    Column("doc", LargeBinary, nullable=False),  # compressed
+    _instant("since", nullable=False),
+)
+Index("mapping_text_of", mapping_texts.c.connector, mapping_texts.c.stem)
+
 prices = Table(
     "prices",
     metadata,

@@ -1,0 +1,142 @@
+"""What arrived and was asked, opened again: the documents a mapping is tried on, and learned from.
+
+Raw bodies are kept sealed until `retention.raw`; here they are opened for one
+look and stored nowhere. Newest first, so that a limit keeps the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select
+
+from core import commands, inbox
+from core.codec import from_json
+from core.contract import Item
+from core.errors import InvariantBroken, TruecountError
+from core.mapping.preview import Recorded
+from core.model import COMMANDS, RECORDS
+from core.seal import Seal, Unreadable
+from core.store.schema import inbox as inbox_table
+from core.store.schema import outbox
+from core.strict import Malformed
+from core.understanding import BUGS, Hears, brought
+
+#: Rows read at a time; a document of the largest kind is some hundred KiB.
+PAGE = 200
+#: Records of these kinds are decided upon: orders booked, parcels told, money given back.
+POSTED = ("order", "shipment", "return", "cancellation")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose payloads, how they are opened, and how many at most."""
+
+    seal: Seal
+    hears: Mapping[str, Hears]
+    systems: Sequence[str]
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One object as it came. `seq` is its row of the inbox."""
+
+    seq: int
+    system: str
+    state: str
+    mapping: str
+    item: Item
+
+
+def payloads(connection: Connection, source: Source, resource: str) -> Iterator[Payload]:
+    """The last objects of one resource, newest first. What cannot be read is left out."""
+    left = source.last
+    for row in _rows(connection, source.systems, resource):
+        if left <= 0:
+            return
+        for item in _items(source, row, resource):
+            left -= 1
+            yield Payload(row.seq, row.system, row.state, row.mapping, item)
+
+
+def incoming(
+    connection: Connection, source: Source, resource: str, becomes: str
+) -> Iterator[Recorded]:
+    """The same, for a preview. `becomes` is the kind of record the mapping makes."""
+    assert becomes in RECORDS
+    for one in payloads(connection, source, resource):
+        yield Recorded(
+            label=f"{one.system} {resource} {one.item.external_id} (inbox {one.seq})",
+            document=one.item.body,
+            external_id=one.item.external_id,
+            revision=one.item.revision,
+            posted=becomes in POSTED and one.state == "applied",
+        )
+
+
+def outgoing(connection: Connection, source: Source, kind: str) -> Iterator[Recorded]:
+    """The last commands of one kind, as records of ours."""
+    rows = _paged(
+        lambda before: connection.execute(
+            select(outbox)
+            .where(
+                outbox.c.kind == kind,
+                outbox.c.system.in_(source.systems),
+                outbox.c.record != b"",
+                outbox.c.id < before,
+            )
+            .order_by(outbox.c.id.desc())
+            .limit(PAGE)
+        ).all(),
+        lambda row: int(row.id),
+    )
+    left = source.last
+    for row in rows:
+        if left <= 0:
+            return
+        try:
+            plain = source.seal.open(row.record, commands.aad(row.key))
+            record = from_json(COMMANDS[kind], plain)
+        except (Unreadable, InvariantBroken):
+            continue
+        left -= 1
+        yield Recorded(label=f"{row.system} {kind} {row.key}", document=record)
+
+
+def _rows(connection: Connection, systems: Sequence[str], resource: str) -> Iterator[Row[Any]]:
+    columns = inbox_table.c
+    return _paged(
+        lambda before: connection.execute(
+            select(inbox_table)
+            .where(
+                columns.system.in_(systems),
+                or_(columns.resource == resource, columns.via == "hook"),
+                columns.via != inbox.ABSENCE,
+                columns.body.is_not(None),
+                columns.seq < before,
+            )
+            .order_by(columns.seq.desc())
+            .limit(PAGE)
+        ).all(),
+        lambda row: int(row.seq),
+    )
+
+
+def _paged(
+    read: Callable[[int], Sequence[Row[Any]]], number: Callable[[Row[Any]], int]
+) -> Iterator[Row[Any]]:
+    before = 2**62
+    while rows := read(before):
+        yield from rows
+        before = number(rows[-1])
+
+
+def _items(source: Source, row: Row[Any], resource: str) -> list[Item]:
+    try:
+        events = brought(source.seal, row, source.hears)
+    except (Malformed, TruecountError, KeyError, *BUGS):
+        return []  # it is held with its reason; there is nothing to try here
+    return [e.item for e in events if e.item is not None and e.resource == resource]
