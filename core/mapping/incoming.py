@@ -15,6 +15,7 @@ from core.mapping.lines import (
     Condition,
     Line,
     Report,
+    Use,
     entries,
     parse_conditions,
     parse_line,
@@ -127,7 +128,7 @@ class Reading:
                     "Write it as a block beside fields, with each.",
                 )
             else:
-                self._put(plan, key.text, value, found)
+                self._put(plan, key.text, value, found, prefix)
 
     def _find(self, record: type, key: Node, prefix: str) -> Field | None:
         """The field a dotted name means; a dict of texts takes any word after its dot."""
@@ -149,27 +150,30 @@ class Reading:
         self.report.add(key, f"{prefix}{key.text} is not a field of ours", hint)
         return None
 
-    def _put(self, plan: Plan, name: str, node: Node, into: Field) -> None:
-        line = parse_line(node, INCOMING, self.report, paths=True)
-        if line is None:
-            plan.broken.add(name.partition(".")[0])
-            return
-        plan.fields[name] = line
-        if plan.top:
-            self.lines.append((name, line))
-        self._check(line, into)
+    def _put(self, plan: Plan, name: str, node: Node, into: Field, prefix: str = "") -> None:
+        with self.report.about(f"{prefix}{name}"):
+            line = parse_line(node, INCOMING, self.report, paths=True)
+            if line is None:
+                plan.broken.add(name.partition(".")[0])
+                return
+            plan.fields[name] = line
+            if plan.top:
+                self.lines.append((name, line))
+            self._check(line, into, f"{prefix}{name}")
 
-    def _check(self, line: Line, into: Field) -> None:
+    def _check(self, line: Line, into: Field, our: str) -> None:
         """Walk the kinds through the steps; the end must fit the field."""
         kind: Kind = "raw" if line.path is not None else _constant_kind(line.constant)
         for use in line.steps:
             if kind not in use.step.takes:
-                self.report.add(line.node, f"{use.name} cannot work on {A[kind]}")
+                what = f"{use.name} cannot work on {A[kind]}"
+                self.report.add(line.node, what, _before(line, use), at=use.written)
                 return
             if use.name == "choose" and not self._table(line.node, str(use.argument), into):
                 return
             if use.name == "default" and not _default_fits(use.argument, kind):
-                self.report.add(line.node, f"default: {_quoted(use.argument)} is not {A[kind]}")
+                what = f"default: {_quoted(use.argument)} is not {A[kind]}"
+                self.report.add(line.node, what, at=use.written)
                 return
             kind = kind if use.step.gives == "same" else use.step.gives
         if line.path is None and not line.steps:
@@ -180,13 +184,14 @@ class Reading:
             return
         fits, wanted = _FITS[into.kind]
         if kind not in fits:
-            self.report.add(line.node, f"{into.name} is {wanted}")
+            self.report.add(line.node, f"{our} is {wanted}")
 
     # ------------------------------------------------------------ choices
 
     def _table(self, node: Node, name: str, into: Field) -> bool:
         if name not in self.tables:
-            self.report.add(node, f"there is no choices.{name}", nearest(name, self.tables))
+            known = nearest(name, self.tables) or _tables_known(self.tables)
+            self.report.add(node, f"there is no choices.{name}", known, at=f"choose {name}")
             return False
         self._used.add(name)
         return self.table(name, into) is not None
@@ -254,7 +259,7 @@ class Reading:
         path = read_path(each.text, each, self.report) if each is not None else None
         key = node.get("key")
         if key is not None and (found := fields_of(record).get("key")):
-            self._put(plan, "key", key, found)
+            self._put(plan, "key", key, found, prefix)
         elif key is not None:
             self.report.add(key, f"{prefix[:-1]} have no key", "Remove the line.")
         self._fields(plan, node.get("fields"), prefix)
@@ -307,6 +312,19 @@ def _mapped(plan: Plan, prefix: str) -> list[str]:
         for block in blocks:
             names += _mapped(block.plan, f"{prefix}{name}.")
     return names
+
+
+def _before(line: Line, use: Use) -> str:
+    """What stands left of a step that cannot work there."""
+    at = line.steps.index(use)
+    if not at:
+        return ""
+    return f"Write it before | {line.steps[at - 1].written}, or leave it out."
+
+
+def _tables_known(tables: Iterable[str]) -> str:
+    names = ", ".join(tables)
+    return f"Tables are: {names}" if names else "Write it at the end of the file: choices: {…}"
 
 
 A: dict[Kind, str] = {

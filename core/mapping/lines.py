@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -24,12 +25,34 @@ _OPEN, _CLOSE = "[{(", "]})"
 
 @dataclass(slots=True)
 class Report:
-    """The problems of one file, in the order they are found."""
+    """The problems of one file, in the order they are found.
+
+    Words are those of a hold: our field, what is wrong, their path in brackets.
+    """
 
     problems: list[Problem] = field(default_factory=list)
+    our: str = ""  # the field that is being read
+    theirs: str = ""  # its path, as far as it is known
 
-    def add(self, node: Node, what: str, fix: str = "") -> None:
-        self.problems.append(node.problem(what, fix))
+    def add(self, node: Node, what: str, fix: str = "", *, at: str = "") -> None:
+        """`at`: the part of the node's text that is wrong; its column is shown."""
+        self.problems.append(node.problem(self._said(what), fix, at=at))
+
+    def _said(self, what: str) -> str:
+        if not self.our:
+            return what
+        named = what if what.startswith(f"{self.our} ") else f"{self.our}: {what}"
+        shown = self.theirs and self.theirs not in what
+        return f"{named} ({self.theirs})" if shown else named
+
+    @contextmanager
+    def about(self, our: str, theirs: str = "") -> Iterator[None]:
+        before = self.our, self.theirs
+        self.our, self.theirs = our, theirs
+        try:
+            yield
+        finally:
+            self.our, self.theirs = before
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,8 @@ def parse_line(
     if not isinstance(node.scalar, str):  # a plain number or true/false is itself
         return Line(node, constant=node.scalar)
     head, *tail = split_pipes(node.text)
+    if not head.startswith("="):
+        report.theirs = head
     uses = tuple(use for text in tail if (use := _use(text, node, steps, report)) is not None)
     if len(uses) != len(tail):
         return None
@@ -119,7 +144,7 @@ def read_path(text: str, node: Node, report: Report) -> Parsed | None:
     try:
         return parse_path(text)
     except PathError as error:
-        report.add(node, f"the path {text} {error}")
+        report.add(node, f"the path {text} {error}", at=text)
         return None
 
 
@@ -136,21 +161,24 @@ def _use(text: str, node: Node, steps: Mapping[str, Step], report: Report) -> Us
     step = steps.get(name)
     if step is None:
         known = nearest(name, steps) or f"Steps are: {' '.join(sorted(steps))}"
-        report.add(node, f'"{name}" is not a step' if name else "a step is missing after |", known)
+        what = f'"{name}" is not a step' if name else "a step is missing after |"
+        report.add(node, what, known, at=f"{text}" if name else "|")
         return None
     if step.arg == "none" and rest:
-        report.add(node, f"{name} takes nothing after it, not {rest}")
+        report.add(node, f"{name} takes nothing after it, not {rest}", at=text)
         return None
     if step.arg_needed and not rest:
-        report.add(node, f"{name} needs {_NEEDS[step.arg]} after it", f"For example: {_SHOW[name]}")
+        what, show = f"{name} needs {_NEEDS[step.arg]} after it", f"For example: {_SHOW[name]}"
+        report.add(node, what, show, at=text)
         return None
     try:
         use = _argument(name, step, rest) if rest else Use(name, step)
         return replace(use, written=f"{name} {rest}".strip())
     except PathError as error:
-        report.add(node, f"{name}: the path {rest} {error}")
+        report.add(node, f"{name}: the path {rest} {error}", at=rest)
     except ValueError as error:
-        report.add(node, f"{name}: {error}")
+        what, *fix = error.args
+        report.add(node, f"{name}: {what}", *fix, at=rest)
     return None
 
 
@@ -189,7 +217,7 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
         hint = nearest(name, available_timezones()) or 'They look like "Asia/Kolkata".'
-        raise ValueError(f'"{name}" is not a time zone. {hint}') from None
+        raise ValueError(f'"{name}" is not a time zone', hint) from None
 
 
 def _plain_value(text: str) -> str | int | bool:

@@ -106,8 +106,9 @@ class Outgoing:
             return self._list(node, scope, prefix)
         if node.kind == "map":
             return self._object(node.items(), scope, prefix, top=top)
-        line = parse_line(node, OUTGOING, self._report, paths=False)
-        return None if line is None else self._line(line, scope, prefix)
+        with self._report.about(prefix[:-1]):
+            line = parse_line(node, OUTGOING, self._report, paths=False)
+            return None if line is None else self._line(line, scope, prefix)
 
     def _object(
         self, pairs: Any, scope: type, prefix: str, *, top: bool = False
@@ -245,7 +246,9 @@ class Outgoing:
                 return None
             ours = self._noted(ours, their, use.written)
         if ours.kind not in _FINAL:
-            self._report.add(line.node, f"{line.path_text}: {_HELP[ours.kind]}")
+            what = _HELP[ours.kind]
+            said = f"{line.path_text} {what}" if what.startswith("is ") else what
+            self._report.add(line.node, said)
             return None
         result = ours.code
         if ours.kind in ("texts", "wholes", "numbers"):
@@ -265,9 +268,8 @@ class Outgoing:
     def _step(self, use: Use, ours: Ours, line: Line) -> Ours | None:
         if ours.kind not in use.step.takes:
             what = A.get(ours.kind, "a list" if ours.kind in _PLURAL.values() else "a group")
-            self._report.add(
-                line.node, f"{use.name} cannot work on {what}", _HELP.get(ours.kind, "")
-            )
+            said, fix = f"{use.name} cannot work on {what}", _HELP.get(ours.kind, "")
+            self._report.add(line.node, said, fix, at=use.written)
             return None
         arguments = [] if use.argument is None else [use.argument]
         if use.step.arg == "table":
@@ -283,7 +285,8 @@ class Outgoing:
     def _table(self, node: Node, name: str) -> steps.Table | None:
         table = self._tables.get(name)
         if table is None:
-            self._report.add(node, f"there is no choices.{name}", nearest(name, self._tables))
+            known = nearest(name, self._tables)
+            self._report.add(node, f"there is no choices.{name}", known, at=f"choose {name}")
             return None
         self._used.add(name)
         words: dict[str, Any] = {}
