@@ -9,6 +9,7 @@ as Python: names of theirs become string constants, nothing else (T9).
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, cast
@@ -44,7 +45,11 @@ def parse_path(text: str) -> Parsed:
     if len(text) > PATH_MAX:
         raise PathError(f"is longer than {PATH_MAX} characters")
     try:
-        parsed = cast(Parsed, jmespath.compile(text).parsed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PendingDeprecationWarning)
+            parsed = cast(Parsed, jmespath.compile(text).parsed)
+    except PendingDeprecationWarning:
+        raise PathError("has a text in ` `; text stands in ' '") from None
     except IncompleteExpressionError:
         raise PathError("ends too early") from None
     except (ParseError, LexerError) as error:

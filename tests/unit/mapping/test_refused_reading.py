@@ -106,7 +106,8 @@ READ = [
     case(
         "a step that is missing",
         changed("at | time", "at |"),
-        f"8:17  placed_at: a step is missing after | (at)\n  Steps are: {' '.join(sorted(INCOMING))}",
+        "8:17  placed_at: a step is missing after | (at)\n"
+        f"  Steps are: {' '.join(sorted(INCOMING))}",
     ),
     case(
         "an argument for a step without",
@@ -247,6 +248,11 @@ READ = [
         "a function with too few values",
         changed("  number: name", "  number: contains(name)"),
         "7:11  number: the path contains(name) gives contains() too few values",
+    ),
+    case(
+        "a text in backticks",
+        changed("  number: name", "  number: name || `none`"),
+        "7:11  number: the path name || `none` has a text in ` `; text stands in ' '",
     ),
     case(
         "a loose reference",
