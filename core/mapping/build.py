@@ -14,7 +14,7 @@ from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 from core.mapping import steps
-from core.mapping.incoming import Block, Plan, Reading, constant_of
+from core.mapping.incoming import FACTOR, Block, Plan, Reading, constant_of
 from core.mapping.lines import Condition, Line, Use
 from core.mapping.paths import Names, Reader, call, load
 from core.mapping.shape import OTHER_CURRENCY, Field, fields_of
@@ -208,11 +208,12 @@ class Builder:
         self._functions.append(made_function)
         source: ast.expr = ast.Tuple([load("item")], ast.Load())
         if block.each is not None:
-            source = self.names.run(steps.members, outer.value(block.each))
-            each = block.node.get("each")
+            take = steps.members if block.word == "each" else steps.pairs
+            source = self.names.run(take, outer.value(block.each))
+            each = block.node.get(block.word)
             assert each is not None
             self.marks.place(source, each, our, block.each_text)
-            source = self.names.noted(source, our, f"each {block.each_text}")
+            source = self.names.noted(source, our, f"{block.word} {block.each_text}")
             self.marks.place(source, each, our, block.each_text)
         return self.names.tried(call(name, source, load("cur")), our, ast.Tuple([], ast.Load()))
 
@@ -227,10 +228,7 @@ class Builder:
     def condition(self, condition: Condition, reader: Reader, prefix: str) -> ast.expr:
         assert condition.path is not None
         value = reader.value(condition.path)
-        if condition.word is None:
-            test: ast.expr = self.names.run(steps.bare, value)
-        else:
-            test = self.names.run(steps.says, value, ast.Constant(condition.word))
+        test = tested(self.names, condition, value)
         result = ast.UnaryOp(ast.Not(), test) if condition.negated else test
         self.marks.place(result, condition.node, "skip_when", condition.path_text)
         result = self.names.noted(result, f"{prefix}skip_when", condition.node.text)
@@ -271,6 +269,12 @@ class Builder:
             assert into is not None
             table = self._reading.table(str(use.argument), into)
             return self.names.run(use.step.run, value, self.names.constant(table))
+        if use.step.arg == "units":
+            assert use.path is not None
+            factors = self.names.constant(self._reading.table(str(use.argument), FACTOR))
+            return self.names.run(use.step.run, value, reader.value(use.path), factors)
+        if use.path is not None:
+            return self.names.run(use.step.run, value, reader.value(use.path))
         if use.argument is None:
             return self.names.run(use.step.run, value)
         return self.names.run(use.step.run, value, self.names.constant(use.argument))
@@ -324,6 +328,19 @@ class Builder:
         name = self.names.fresh("v")
         kept = ast.NamedExpr(ast.Name(name, ast.Store()), value)
         return ast.IfExp(ast.Compare(kept, [ast.IsNot()], [ast.Constant(None)]), load(name), other)
+
+
+def tested(names: Names, condition: Condition, value: ast.expr) -> ast.expr:
+    """What a skip_when asks of a value, before its `not`."""
+    match condition.asks:
+        case "empty":
+            return names.run(steps.bare, value)
+        case "zero":
+            return names.run(steps.is_zero, value)
+        case "one_of":
+            return names.run(steps.says_one, value, names.constant(condition.words))
+        case _:
+            return names.run(steps.says, value, ast.Constant(condition.words[0]))
 
 
 def _end_kind(line: Line) -> str:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from core.errors import Problem
@@ -19,7 +20,7 @@ from core.mapping.paths import Parsed, PathError, parse_path
 from core.strict import Node, nearest
 
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
-_CONDITION = re.compile(r"(?P<path>.+?) is (?P<negated>not )?(?P<value>\".*\"|\S+)")
+_CONDITION = re.compile(r"(?P<path>.+?) is (?P<negated>not )?(?P<value>one of .+|\".*\"|\S+)")
 _OPEN, _CLOSE = "[{(", "]})"
 
 
@@ -79,13 +80,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`word` None asks for emptiness."""
+    """`asks`: for a word, one of several, emptiness, or nought."""
 
     node: Node
     path_text: str
     path: Parsed | None
     negated: bool
-    word: str | None
+    asks: Literal["word", "one_of", "empty", "zero"]
+    words: tuple[str, ...] = ()
 
 
 def split_pipes(text: str) -> list[str]:
@@ -182,12 +184,23 @@ def _use(text: str, node: Node, steps: Mapping[str, Step], report: Report) -> Us
     return None
 
 
-_NEEDS = {"text": "a text in double quotes", "value": "a value", "table": "a table of choices"}
+_NEEDS = {
+    "text": "a text in double quotes",
+    "value": "a value",
+    "table": "a table of choices",
+    "operand": "a number or a path",
+    "units": "a table of choices and the path of the unit",
+}
 _SHOW = {
     "join": 'join ", "',
     "contains": 'contains "COD"',
     "default": 'default "EUR"',
     "choose": "choose payment",
+    "times": "times 12",
+    "per": "per quantity",
+    "plus": "plus shipping.tax",
+    "minus": "minus discounted_price",
+    "units": "units packs uom",
 }
 
 
@@ -199,6 +212,15 @@ def _argument(name: str, step: Step, rest: str) -> Use:
         return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
     if step.arg == "table":
         return Use(name, step, word)
+    if step.arg == "country":
+        return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
+    if step.arg == "operand":
+        return _operand(name, step, rest)
+    if step.arg == "units":
+        table, _, path = rest.partition(" ")
+        if not path.strip():
+            raise ValueError(f"needs {_NEEDS['units']} after it", f"For example: {_SHOW[name]}")
+        return Use(name, step, table, path=parse_path(path.strip()))
     if step.arg == "value" and not is_text:
         return Use(name, step, _plain_value(rest))
     if not is_text:
@@ -210,6 +232,15 @@ def _argument(name: str, step: Step, rest: str) -> Use:
             raise ValueError('knows "s" and "ms"')
         return Use(name, step, 1000 if word == "ms" else 1)
     return Use(name, step, word)
+
+
+def _operand(name: str, step: Step, rest: str) -> Use:
+    """A plain number, or a path."""
+    if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,12})?", rest):
+        if name == "per" and not Decimal(rest):
+            raise ValueError("cannot divide by 0")
+        return Use(name, step, Decimal(rest))
+    return Use(name, step, path=parse_path(rest))
 
 
 def zone(name: str) -> ZoneInfo:
@@ -245,7 +276,8 @@ def _condition(node: Node, report: Report, *, paths: bool) -> Condition | None:
         report.add(
             node,
             "skip_when is not understood",
-            "Write: PATH is VALUE, PATH is not VALUE, PATH is empty, or PATH is present",
+            "Write: PATH is VALUE, PATH is not VALUE, PATH is one of VALUE, VALUE, PATH is empty,"
+            " PATH is present, or PATH is zero",
         )
         return None
     text, value = match["path"].strip(), match["value"]
@@ -254,8 +286,18 @@ def _condition(node: Node, report: Report, *, paths: bool) -> Condition | None:
         return None
     negated = bool(match["negated"])
     if value in ("empty", "present"):
-        return Condition(node, text, path, negated != (value == "present"), None)
-    return Condition(node, text, path, negated, _unquote(value))
+        return Condition(node, text, path, negated != (value == "present"), "empty")
+    if value == "zero":
+        return Condition(node, text, path, negated, "zero")
+    if value.startswith("one of "):
+        words = tuple(_unquote(word) for word in _listed(value.removeprefix("one of ")))
+        return Condition(node, text, path, negated, "one_of", words)
+    return Condition(node, text, path, negated, "word", (_unquote(value),))
+
+
+def _listed(text: str) -> list[str]:
+    """Cut at commas outside quotes."""
+    return [word.strip() for word in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', text)]
 
 
 def entries(node: Node | None, what: str, report: Report) -> Iterator[tuple[Node, Node]]:

@@ -7,21 +7,27 @@ is never in it (G20).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping as Names
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from core.errors import ConfigError, Hold, InvariantBroken, MappingError, Problem
 from core.mapping.build import Builder, Marks, Spot
 from core.mapping.incoming import Plan, Reading
 from core.mapping.lines import Line, Report
 from core.mapping.outgoing import Outgoing
+from core.mapping.own_steps import steps_of
 from core.mapping.shape import is_buyers
 from core.mapping.shown import SHOWN_MAX, digits, shown_as
 from core.mapping.steps import Ignored, StepError
+from core.mapping.tables import CSV_BYTES_MAX, Beside, names_of
 from core.mapping.watching import Watch
 from core.model import COMMANDS, RECORDS
 from core.strict import Json, Node, decode_yaml, nearest, read_file
@@ -29,21 +35,29 @@ from core.strict import Json, Node, decode_yaml, nearest, read_file
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The bytes of a mapping file."""
+    """The bytes of a mapping file, and of the tables beside it."""
 
     data: bytes
+    beside: Names[str, bytes] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
+        made = hashlib.sha256(self.data)
+        for name, data in sorted(self.beside.items()):
+            made.update(f"\0{name}\0{len(data)}\0".encode() + data)
+        return made.hexdigest()
 
     def packed(self) -> bytes:
         """For a row of the state."""
-        return zlib.compress(self.data)
+        parts = {"": self.data, **self.beside}
+        doc = {name: base64.b64encode(data).decode() for name, data in parts.items()}
+        return zlib.compress(orjson.dumps(doc))
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Text:
-        return cls(zlib.decompress(packed))
+        doc = orjson.loads(zlib.decompress(packed))
+        parts = {name: base64.b64decode(data) for name, data in doc.items()}
+        return cls(parts.pop(""), parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,30 +165,56 @@ def _near_path(path: str, item: dict[str, Any]) -> str:
 def load_mapping(path: Path, file: str, *, inside: Path | None = None) -> Mapping:
     """Read, check, compile. MappingError names every problem of the file at once."""
     try:
-        text = Text(read_file(path, file, inside=inside))
+        data = read_file(path, file, inside=inside)
+        root = decode_yaml(data, file)
+        beside = _tables_beside(path, root)
     except ConfigError as error:
         raise MappingError(error.problems) from None
-    return read_mapping(text, file, f"{path.parent.name}.{path.stem}")
+    return _made(root, Text(data, beside), f"{path.parent.name}.{path.stem}", None)
 
 
 def read_mapping(text: Text, file: str, name: str, watch: Watch | None = None) -> Mapping:
     """The same from the bytes of a file, for example of one that was in force before."""
-    report = Report()
     try:
         root = decode_yaml(text.data, file)
     except ConfigError as error:
         raise MappingError(error.problems) from None
-    mapping = _load(root, name, text, report, watch)
-    if mapping is None or report.problems:
-        raise MappingError(sorted(report.problems, key=_by_line))
+    return _made(root, text, name, watch)
+
+
+def _tables_beside(path: Path, root: Node) -> dict[str, bytes]:
+    """The CSV files the choices name, each a plain file of the mapping's own folder."""
+    found: dict[str, bytes] = {}
+    for node in names_of(root.get("choices")) if root.kind == "map" else []:
+        place = f"{root.file.rpartition('/')[0]}/{node.text}"
+        if "/" in node.text or not node.text.endswith(".csv"):
+            raise node.error(f"{node.text} is not a CSV file beside this one")
+        if not (path.parent / node.text).exists():
+            raise node.error(f"there is no file {node.text} beside this one")
+        found[node.text] = read_file(
+            path.parent / node.text, place, inside=path.parent, most=CSV_BYTES_MAX
+        )
+    return found
+
+
+def _made(root: Node, text: Text, name: str, watch: Watch | None) -> Mapping:
+    report = Report()
+    beside = Beside(text.beside)
+    mapping = _load(root, name, text, report, watch, beside)
+    problems = [*report.problems, *beside.problems]
+    if mapping is None or problems:
+        raise MappingError(sorted(problems, key=_by_line))
     return mapping
 
 
-def _by_line(problem: Problem) -> int:
-    return problem.line
+def _by_line(problem: Problem) -> tuple[bool, int, int]:
+    """The mapping's own first, then those of its tables."""
+    return problem.file.endswith(".csv"), problem.line, problem.column
 
 
-def _load(root: Node, name: str, text: Text, report: Report, watch: Watch | None) -> Mapping | None:
+def _load(
+    root: Node, name: str, text: Text, report: Report, watch: Watch | None, beside: Beside
+) -> Mapping | None:
     if root.kind != "map":
         report.add(root, "a mapping is lines of the form left: right")
         return None
@@ -194,13 +234,15 @@ def _load(root: Node, name: str, text: Text, report: Report, watch: Watch | None
     run: Callable[..., Any] | None = None
     plan: Plan | None = None
     if becomes is not None:
-        reading = Reading(root, RECORDS[word.text], report)
+        reading = Reading(
+            root, RECORDS[word.text], report, steps_of(name.partition(".")[0]), beside
+        )
         plan = reading.plan()
         lines = reading.lines
         if not report.problems:
             run = Builder(reading, marks, watch).build(plan)
     else:
-        outgoing = Outgoing(root, COMMANDS[word.text], report, marks, watch)
+        outgoing = Outgoing(root, COMMANDS[word.text], report, marks, watch, beside)
         run, lines = outgoing.build(), outgoing.lines
     if run is None:
         return None

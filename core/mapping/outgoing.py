@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.mapping import steps
-from core.mapping.build import Marks, assign, function, functions
+from core.mapping.build import Marks, assign, function, functions, tested
 from core.mapping.catalog import OUTGOING, Kind
 from core.mapping.incoming import A
 from core.mapping.lines import Condition, Line, Report, Use, entries, parse_conditions, parse_line
 from core.mapping.paths import Names, call, load
 from core.mapping.shape import fields_of, names_of
+from core.mapping.tables import Beside, with_rows
 from core.mapping.watching import Watch
 from core.strict import Node, nearest
 
@@ -53,7 +54,9 @@ class Outgoing:
         report: Report,
         marks: Marks,
         watch: Watch | None = None,
+        beside: Beside | None = None,
     ) -> None:
+        self._beside = beside or Beside()
         self._root = root
         self._command = command
         self._report = report
@@ -217,10 +220,8 @@ class Outgoing:
         ours = self._ours(condition.node, condition.path_text, scope)
         if ours is None:
             return None
-        if condition.word is None:
-            test = self._names.run(steps.bare, ours.code)
-        elif ours.kind in ("text", "whole", "flag", "number"):
-            test = self._names.run(steps.says, ours.code, ast.Constant(condition.word))
+        if condition.asks == "empty" or ours.kind in ("text", "whole", "flag", "number"):
+            test = tested(self._names, condition, ours.code)
         else:
             self._report.add(condition.node, f"{condition.path_text} can only be empty or present")
             return None
@@ -292,7 +293,7 @@ class Outgoing:
         words: dict[str, Any] = {}
         ignored: set[str] = set()
         otherwise: Any = "hold"
-        for key, value in entries(table, f"choices.{name}", self._report):
+        for key, value in entries(with_rows(table, self._beside), f"choices.{name}", self._report):
             if key.text == "otherwise" and not key.quoted:
                 otherwise = value.scalar
             elif value.text == "ignore" and not value.quoted:

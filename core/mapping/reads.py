@@ -45,8 +45,11 @@ def _block(block: Block, here: Place, our: str) -> Iterator[tuple[Place, str]]:
         read: list[Place] = []
         ends = _walk(block.each, [here], read)
         yield from ((place, our) for place in read)
+        if block.word == "keyed":  # names of theirs on the way: the whole map is read
+            yield from ((end, our) for end in ends)
         inside = ends[0] if ends else here
-        inside = inside if inside[-1:] == (EVERY,) else (*inside, EVERY)
+        if inside[-1:] != (EVERY,):
+            inside = (*inside, EVERY)
     yield from _plan(block.plan, inside, f"{our}.")
 
 

@@ -21,8 +21,8 @@ _TABLE: Schema = {
     "description": "Left their word, right ours; `otherwise` is hold, ignore, or a word of ours.",
     "additionalProperties": {"type": [*_SCALAR]},
 }
-_TESTS = "PATH is VALUE, PATH is not VALUE, PATH is empty, or PATH is present"
-_CONDITION: Schema = {"type": "string", "pattern": r"^.+ is (not )?(\".*\"|\S+)$"}
+_TESTS = "PATH is VALUE, is not VALUE, is one of VALUE, VALUE, is empty, is present, is zero"
+_CONDITION: Schema = {"type": "string", "pattern": r"^.+ is (not )?(one of .+|\".*\"|\S+)$"}
 
 
 def mapping_schema() -> Schema:
@@ -56,7 +56,12 @@ def mapping_schema() -> Schema:
                 "description": _TESTS,
                 "anyOf": [_CONDITION, {"type": "array", "items": _CONDITION}],
             },
-            "choices": {"type": "object", "additionalProperties": _TABLE},
+            "choices": {
+                "type": "object",
+                "additionalProperties": {
+                    "anyOf": [_TABLE, {"type": "string", "pattern": r"\.csv$"}]
+                },
+            },
             "required": {"type": "array", "items": {"type": "string"}},
             "body": _body(),
         },
@@ -68,7 +73,7 @@ def _is(key: str, word: str) -> Schema:
 
 
 def _line(steps: dict[str, Step], what: str) -> Schema:
-    names = "|".join(sorted(steps))
+    names = "|".join([*sorted(steps), r"\w+\.\w+"])
     return {
         "type": _SCALAR,
         "pattern": rf"^{_PIECE}(?:\|\s*(?:{names})(?:\s+{_PIECE})?\s*)*$",
@@ -97,6 +102,7 @@ def _block(record: type) -> Schema:
     known = fields_of(record)
     properties: Schema = {
         "each": {"type": "string", "description": "Their list; paths inside start at the entry"},
+        "keyed": {"type": "string", "description": "Their map; an entry has key and value"},
         "key": {"$ref": "#/$defs/reads"},
         "skip_when": {"$ref": "#/$defs/condition"},
         "fields": _fields(known),

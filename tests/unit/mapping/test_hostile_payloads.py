@@ -181,13 +181,15 @@ VALUES: list[tuple[str, Any, str]] = [
     ("items.0.tax", 3, "lines.taxes 3 is not a list (tax, entry 1)"),
     (
         "to.country",
-        "Germany",
-        "ship_to.country (not shown) is not a two-letter country code (to.country)",
+        "Germania",
+        "ship_to.country (not shown) is not a two-letter country code, nor a country's name"
+        " (to.country)",
     ),
     (
         "to.country",
         "D1",
-        "ship_to.country (not shown) is not a two-letter country code (to.country)",
+        "ship_to.country (not shown) is not a two-letter country code, nor a country's name"
+        " (to.country)",
     ),
     ("to.name", {"first": "Ada"}, "ship_to.name (not shown) is not text (to.name)"),
     ("to.phone", ["1"], "ship_to.phone (not shown) is not text (to.phone)"),

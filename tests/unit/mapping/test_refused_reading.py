@@ -23,9 +23,9 @@ READ = [
     case(
         "fields that are no lines",
         changed("choices:", "deadlines: {fields: x}\nchoices:"),
-        "19:21  fields must be lines of the form left: right\n"
         "19:12  deadlines.kind is required and not mapped\n"
-        "19:12  deadlines.at is required and not mapped",
+        "19:12  deadlines.at is required and not mapped\n"
+        "19:21  fields must be lines of the form left: right",
     ),
     case(
         "a key of a list without keys",
@@ -315,7 +315,8 @@ READ = [
         "a bad skip_when",
         changed("  each: items", "  each: items\n  skip_when: qty = 0"),
         "14:14  skip_when is not understood\n"
-        "  Write: PATH is VALUE, PATH is not VALUE, PATH is empty, or PATH is present",
+        "  Write: PATH is VALUE, PATH is not VALUE, PATH is one of VALUE, VALUE, PATH is empty,"
+        " PATH is present, or PATH is zero",
     ),
     case(
         "a bad path in skip_when",
