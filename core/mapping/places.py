@@ -30,6 +30,10 @@ def country(value: Raw) -> str | None:
     return found
 
 
+def is_country(word: str) -> bool:
+    return _plain(word) in _countries()
+
+
 @cache
 def _countries() -> dict[str, str]:
     """By code and by name, without signs. The names are those of the address data."""

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from core.mapping.incoming import Plan
+from core.mapping.places import is_country
 from core.mapping.reads import EVERY, Place, reads_of
 from core.mapping.shape import is_buyers
 from core.strict import dump_json
@@ -113,7 +114,9 @@ class _Scrubber:
 
 def _is_country(name: str, value: Any) -> bool:
     """A country is no buyer, and a mapping may refuse one that does not exist."""
-    return "country" in name.lower() and isinstance(value, str) and len(value) <= 3
+    if "country" not in name.lower() or not isinstance(value, str):
+        return False
+    return len(value) <= 3 or is_country(value)
 
 
 class _Stream:
@@ -179,7 +182,11 @@ def _buyers_words(documents: Sequence[Any]) -> set[str]:
     while waiting:
         here, buyers = waiting.pop()
         if type(here) is dict:
-            waiting += [(v, buyers or bool(_BUYERS.search(k))) for k, v in here.items()]
+            waiting += [
+                (value, buyers or bool(_BUYERS.search(name)))
+                for name, value in here.items()
+                if not _is_country(name, value)
+            ]
         elif type(here) is list:
             waiting += [(each, buyers) for each in here]
         elif buyers and isinstance(here, str):
