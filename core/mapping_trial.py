@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core import mappings_in_force, recorded
+from core import drift, mappings_in_force, recorded
 from core.app import build, seal_of
 from core.clock import SystemClock
 from core.config import Config
@@ -82,6 +82,16 @@ class Trial:
                 documents = bodies or samples_of(path)
                 if documents:
                     found.append(coverage_of(mapping, documents, recorded=bool(bodies)))
+        return found
+
+    def drifts(self, connection: Connection, system: str = "") -> list[dict[str, Any]]:
+        """What vendors changed about their documents, and which lines of ours read it."""
+        found = []
+        for row in drift.rows(connection):
+            if system in ("", row["system"]):
+                known = row["system"] in self.config.systems
+                own = self.mapping_of(row["system"], row["resource"]) if known else None
+                found.append(row | {"read_by": drift.read_by(own, row["path"])})
         return found
 
     def mapping_of(self, system: str, resource: str) -> Mapping | None:

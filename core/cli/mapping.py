@@ -63,6 +63,9 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     coverage.add_argument("only", nargs="?", default="", metavar="SYSTEM|FILE")
     coverage.add_argument("--last", type=_count, default=500, metavar="N", help="default: 500")
 
+    drifts = verb("drift", "fields of theirs that are new, vanished or of another kind", _drift)
+    drifts.add_argument("system", nargs="?", default="", metavar="SYSTEM")
+
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= 100_000):
@@ -219,3 +222,21 @@ def _coverage(options: argparse.Namespace) -> int:
     if not found:
         print("no mapping that reads, or no document to read", file=sys.stderr)
     return FINE
+
+
+# ------------------------------------------------------------------ drift
+
+
+def _drift(options: argparse.Namespace) -> int:
+    with _trial(options) as (trial, connection):
+        found = trial.drifts(_needs_state(connection, trial), options.system)
+    if options.json:
+        emit_json({"drifts": found})
+    elif found:
+        for row in found:
+            row["read_by"] = ", ".join(row["read_by"])
+        columns = ["system", "resource", "what", "path", "detail", "read_by", "since", "example"]
+        print(table(found, columns))
+    else:
+        print("Their documents are as they were.")
+    return FINDINGS if found else FINE

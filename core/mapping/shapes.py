@@ -5,6 +5,7 @@ Used to say what no line reads (`coverage`) and what a vendor has changed (drift
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from core.mapping.reads import EVERY, Place
 #: A document with more places than this tells nothing new with the next one.
 PLACES_MAX = 2000
 DEPTH_MAX = 20
+_VALUE = re.compile(r"\d{5}|@|\s.*\s|^.{61}")
 
 
 def shape_of(document: Any) -> dict[Place, set[str]]:
@@ -25,12 +27,17 @@ def shape_of(document: Any) -> dict[Place, set[str]]:
     while waiting and len(found) < PLACES_MAX:
         place, value = waiting.pop()
         if len(place) < DEPTH_MAX and type(value) is dict and value:
-            waiting += [((*place, name), each) for name, each in reversed(value.items())]
+            waiting += [((*place, _named(name)), each) for name, each in reversed(value.items())]
         elif len(place) < DEPTH_MAX and type(value) is list and value:
             waiting += [((*place, EVERY), each) for each in reversed(value)]
         else:
             found.setdefault(place, set()).add(kind_of(value))
     return found
+
+
+def _named(name: str) -> str:
+    """A name that is an id, an address or a text is a value: a map of them is one place."""
+    return "*" if _VALUE.search(name) else name
 
 
 def kind_of(value: Any) -> str:

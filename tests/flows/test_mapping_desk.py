@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core import mappings_in_force
+from core import drift, mappings_in_force
 from core.cli import main
 from tests.flows.house import ENV, House, house
 
@@ -256,3 +256,46 @@ async def test_a_draft_of_an_unknown_payload_loads_once_a_person_has_read_it(
         shown = ask(h, capsys, "explain", str(folder / "order.yaml"), str(payload), code=0)
         assert "ship_to.postcode" in shown
         assert '"00123"' in shown
+
+
+async def test_h27_s14_what_a_vendor_changes_is_noticed_counted_and_mailed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with house(tmp_path, mappings=True, pushes=False) as h:
+        await h.sells(TEA=400)
+        await orders(h, 60)
+        await h.settle()
+        assert await drift.look(h.app) == 0  # all of it is learned
+        later = await orders(h, 60)
+        for order in later:
+            order["gift_note_of_a_buyer"] = BUYER[0]
+            order["total"] = float(order["total"])
+            del order["tax_included"]
+        await h.settle()
+        while await drift.look(h.app):
+            pass
+        found = {row["path"]: row for row in drift_rows(h)}
+        assert found["gift_note_of_a_buyer"]["what"] == "new"
+        assert found["total"]["detail"] == "text became whole number"
+        assert found["tax_included"]["what"] == "vanished"
+        assert "(inbox " in found["total"]["example"]
+        said = ask(h, capsys, "drift", "shop", code=1)
+        assert "gift_note_of_a_buyer" in said
+        assert BUYER[0] not in said
+        [read] = [row for row in json.loads(ask(h, capsys, "drift", "--json"))["drifts"]
+                  if row["path"] == "total"]  # fmt: skip
+        assert read["read_by"] == ["total"]
+        report = capsys.readouterr()
+        day = h.clock.now().date().isoformat()
+        main(["report", "--config", str(h.folder / "config.yaml"), "--date", day])
+        report = capsys.readouterr()
+        assert "THEIR DOCUMENTS CHANGED" in report.out.upper()
+        main(["report", "--config", str(h.folder / "config.yaml"), "--date", day, "--json"])
+        mailed = json.loads(capsys.readouterr().out)["drifts"]
+        assert {row["what"] for row in mailed} == {"new", "retyped", "vanished"}
+        assert h.one("SELECT value FROM counters WHERE name = 'fields new' AND label = 'shop'") == 1
+
+
+def drift_rows(h: House) -> list[dict[str, Any]]:
+    with h.app.store.read() as connection:
+        return drift.rows(connection)

@@ -214,6 +214,11 @@ def test_a_shape_is_bounded_and_written_as_a_path() -> None:
     assert written(("lines", "[]", "vat-rate")) == 'lines[]."vat-rate"'
 
 
+def test_a_name_that_is_a_value_is_not_shown() -> None:
+    document = {"by": {"ada@example.net": {"n": 1}, "4912345678": {"n": 2}}, "plain": 1}
+    assert {written(place) for place in shape_of(document)} == {'by."*".n', "plain"}
+
+
 def test_a_fixture_is_json_that_our_own_loader_takes() -> None:
     [made] = scrub([{"price": load_json(b"1.10"), "n": 2**70}], None, key=b"k" * 32)
     assert load_json(as_file(made))["price"] == load_json(b"1.10")
