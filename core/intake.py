@@ -222,16 +222,17 @@ def _wish(work: Work, system: str, hint: Event) -> None:
     )
 
 
-def replay(work: Work, seqs: Sequence[int], *, accepted: bool = False) -> int:
+def replay(work: Work, seqs: Sequence[int], *, accepted: bool = False, state: str = "held") -> int:
     """Held rows are pending again, under the mapping in force now.
 
-    `accepted`: a person says that they are true, however unlikely (S38).
+    `accepted`: a person says that they are true, however unlikely (S38). `state`
+    applied: they were decided from already and are again; what is the same stays.
     """
     values: dict[str, Any] = {"state": "pending"} | ({"accepted": 1} if accepted else {})
     return sum(
         work.connection.execute(
             update(inbox_table)
-            .where(inbox_table.c.seq.in_(part), inbox_table.c.state == "held")
+            .where(inbox_table.c.seq.in_(part), inbox_table.c.state == state)
             .values(**values)
         ).rowcount
         for part in (seqs[start : start + REPLAYED] for start in range(0, len(seqs), REPLAYED))

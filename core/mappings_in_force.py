@@ -119,6 +119,32 @@ def effect_of(
     return compare(old, new, recorded.incoming(connection, source, stem, new.kind))
 
 
+def effects_of_replay(connection: Connection, app: App, seqs: Sequence[int]) -> list[Effect]:
+    """What these rows come to now, against the very version that understood (or held) each."""
+    source = recorded.Source(app.seal, app.connectors, list(app.config.systems), len(seqs))
+    groups: dict[tuple[str, str, str], list[recorded.Payload]] = {}
+    for one in recorded.of_rows(connection, source, seqs):
+        if one.system in app.config.systems:
+            connector = app.config.systems[one.system].connector
+            groups.setdefault((connector, one.resource, one.mapping), []).append(one)
+    effects = []
+    for (connector, resource, version), payloads in groups.items():
+        new = app.book.incoming(connector, resource)
+        if new is not None:
+            old = kept(connection, connector, resource, version) if version else None
+            effects.append(
+                compare(old, new, (recorded.as_recorded(one, new.kind) for one in payloads))
+            )
+    return effects
+
+
+def ask_first(effects: Sequence[Effect], verb: str) -> None:
+    """Asks, where any of these alters what something was decided from already."""
+    posted = [_said(effect) for effect in effects if effect.posted]
+    if posted:
+        raise Asks(f"nothing was done: {'; '.join(posted)}. `truecount {verb} --yes` does it.")
+
+
 def _posted(
     app: App, changes: Sequence[tuple[tuple[str, str], Mapping | None, Mapping]]
 ) -> list[Effect]:

@@ -49,6 +49,7 @@ class Payload:
     state: str
     mapping: str
     item: Item
+    resource: str
 
 
 def payloads(connection: Connection, source: Source, resource: str) -> Iterator[Payload]:
@@ -59,7 +60,21 @@ def payloads(connection: Connection, source: Source, resource: str) -> Iterator[
             return
         for item in _items(source, row, resource):
             left -= 1
-            yield Payload(row.seq, row.system, row.state, row.mapping, item)
+            yield Payload(row.seq, row.system, row.state, row.mapping, item, resource)
+
+
+def of_rows(connection: Connection, source: Source, seqs: Sequence[int]) -> Iterator[Payload]:
+    """The objects of these rows of the inbox, in the order they came."""
+    columns = inbox_table.c
+    for start in range(0, len(seqs), PAGE):
+        rows = connection.execute(
+            select(inbox_table)
+            .where(columns.seq.in_(seqs[start : start + PAGE]), columns.body.is_not(None))
+            .order_by(columns.seq)
+        )
+        for row in rows:
+            for resource, item in _all_items(source, row):
+                yield Payload(row.seq, row.system, row.state, row.mapping, item, resource)
 
 
 def incoming(
@@ -68,13 +83,17 @@ def incoming(
     """The same, for a preview. `becomes` is the kind of record the mapping makes."""
     assert becomes in RECORDS
     for one in payloads(connection, source, resource):
-        yield Recorded(
-            label=f"{one.system} {resource} {one.item.external_id} (inbox {one.seq})",
-            document=one.item.body,
-            external_id=one.item.external_id,
-            revision=one.item.revision,
-            posted=becomes in POSTED and one.state == "applied",
-        )
+        yield as_recorded(one, becomes)
+
+
+def as_recorded(one: Payload, becomes: str) -> Recorded:
+    return Recorded(
+        label=f"{one.system} {one.resource} {one.item.external_id} (inbox {one.seq})",
+        document=one.item.body,
+        external_id=one.item.external_id,
+        revision=one.item.revision,
+        posted=becomes in POSTED and one.state == "applied",
+    )
 
 
 def outgoing(connection: Connection, source: Source, kind: str) -> Iterator[Recorded]:
@@ -135,8 +154,12 @@ def _paged(
 
 
 def _items(source: Source, row: Row[Any], resource: str) -> list[Item]:
+    return [item for its, item in _all_items(source, row) if its == resource]
+
+
+def _all_items(source: Source, row: Row[Any]) -> list[tuple[str, Item]]:
     try:
         events = brought(source.seal, row, source.hears)
-    except (Malformed, TruecountError, KeyError, *BUGS):
+    except (Malformed, TruecountError, *BUGS):
         return []  # it is held with its reason; there is nothing to try here
-    return [e.item for e in events if e.item is not None and e.resource == resource]
+    return [(event.resource, event.item) for event in events if event.item is not None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core import drift, mappings_in_force
+from core import drift, mappings_in_force, order_rows
 from core.cli import main
 from tests.flows.house import ENV, House, house
 
@@ -119,6 +119,40 @@ async def test_a_change_that_alters_posted_orders_asks_first(
         await h.operate("reload", yes=True)
         assert h.causes() == []
         assert h.one("SELECT count(*) FROM mapping_texts WHERE stem = 'order'") == 2
+
+
+async def test_replay_prints_what_changed_and_asks_where_it_alters_posted_orders(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, mappings=True, pushes=False) as h:
+        await h.sells(TEA=9)
+        [order] = await orders(h, 1)
+        [held] = await orders(h, 1, payment="voucher")
+        await h.settle()
+        edit(h, (LINE, f"{LINE}    voucher: paid\n"), ("version: 1", "version: 2"),
+             ("  channel_state:    state\n", "  channel_state:    state | upper\n"))  # fmt: skip
+        assert h.app.book.reload() == []
+        await mappings_in_force.restore(h.app)  # as at a start: in force, and nothing tried again
+        done = await h.operate("replay")
+        assert done["replayed"] == 1
+        [change] = done["changes"]
+        assert change["old"].startswith("v1 ")
+        assert change["new"].startswith("v2 ")
+        assert change["released"][0]["documents"] == 1
+        assert any("Would be released" in line for line in done["said"])
+        await h.settle()
+        assert h.state("shop", held) == "released"
+
+        words = {"applied": True, "system": "shop", "resource": "order"}
+        with pytest.raises(mappings_in_force.Asks, match="replay --applied --yes"):
+            await h.operate("replay", **words)
+        done = await h.operate("replay", **words, yes=True)
+        assert done["changes"][0]["fields"]["channel_state"]["documents"] == 1
+        await h.settle()
+        row = h.order("shop", order["id"])
+        doc = h.app.seal.open(row["doc"], order_rows.aad("shop", order["id"]))
+        assert b'"OPEN"' in doc
+        assert (await h.operate("replay", **words)) == {"replayed": 0}
 
 
 async def test_h34_a_broken_file_is_an_exception_and_the_old_one_works_on(tmp_path: Path) -> None:
