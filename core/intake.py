@@ -179,7 +179,7 @@ class Intake:
             next_step=hold.next_step,
             member="inbox",
             ref=str(row.seq),
-            label=f"{row.system} {row.resource or row.topic} {row.external_id}".strip(),
+            label=f"{row.system} {one.about or _said_of(row)}",
         )
         work.steps.add(3, "record.held", system=row.system, cause=hold.cause, inbox=row.seq)
 
@@ -192,6 +192,11 @@ class Outcome:
     queued: int = 0
     changed: int = 0
     hints: int = 0
+
+
+def _said_of(row: Row[Any]) -> str:
+    """What a row is called that brings no object anybody could read."""
+    return f"{row.resource or row.topic} {row.external_id or f'(inbox {row.seq})'}"
 
 
 def _came(row: Row[Any]) -> Came:

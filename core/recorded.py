@@ -6,6 +6,7 @@ look and stored nowhere. Newest first, so that a limit keeps the latest.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from core.model import COMMANDS, RECORDS
 from core.seal import Seal, Unreadable
 from core.store.schema import inbox as inbox_table
 from core.store.schema import outbox
-from core.strict import Malformed
+from core.strict import Malformed, dump_json
 from core.understanding import BUGS, Hears, brought
 
 #: Rows read at a time; a document of the largest kind is some hundred KiB.
@@ -42,11 +43,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One object as it came. `seq` is its row of the inbox."""
+    """One object as it came. `seq` is its row of the inbox; `decided`: by it, or by its twin."""
 
     seq: int
     system: str
-    state: str
+    decided: bool
     mapping: str
     item: Item
     resource: str
@@ -54,13 +55,17 @@ class Payload:
 
 def payloads(connection: Connection, source: Source, resource: str) -> Iterator[Payload]:
     """The last objects of one resource, newest first. What cannot be read is left out."""
-    left = source.last
+    left, seen = source.last, set()
     for row in _rows(connection, source.systems, resource):
         if left <= 0:
             return
         for item in _items(source, row, resource):
+            told = (row.system, item.external_id, item.revision, _digest(item))
+            if told in seen:  # the same by push and by poll is one document
+                continue
+            seen.add(told)
             left -= 1
-            yield Payload(row.seq, row.system, row.state, row.mapping, item, resource)
+            yield Payload(row.seq, row.system, _decided(row), row.mapping, item, resource)
 
 
 def of_rows(connection: Connection, source: Source, seqs: Sequence[int]) -> Iterator[Payload]:
@@ -74,7 +79,7 @@ def of_rows(connection: Connection, source: Source, seqs: Sequence[int]) -> Iter
         )
         for row in rows:
             for resource, item in _all_items(source, row):
-                yield Payload(row.seq, row.system, row.state, row.mapping, item, resource)
+                yield Payload(row.seq, row.system, _decided(row), row.mapping, item, resource)
 
 
 def incoming(
@@ -92,7 +97,7 @@ def as_recorded(one: Payload, becomes: str) -> Recorded:
         document=one.item.body,
         external_id=one.item.external_id,
         revision=one.item.revision,
-        posted=becomes in POSTED and one.state == "applied",
+        posted=becomes in POSTED and one.decided,
     )
 
 
@@ -151,6 +156,15 @@ def _paged(
     while rows := read(before):
         yield from rows
         before = number(rows[-1])
+
+
+def _decided(row: Row[Any]) -> bool:
+    """The same order by push and by poll is applied once, and the other time is the same."""
+    return row.state == "applied" or row.reason in ("same", "stale")
+
+
+def _digest(item: Item) -> bytes:
+    return hashlib.sha256(dump_json(item.body, canonical=True)).digest()
 
 
 def _items(source: Source, row: Row[Any], resource: str) -> list[Item]:

@@ -42,6 +42,7 @@ class Understood:
     hints: list[Event] = field(default_factory=list)
     mapping: str = ""
     hold: Hold | None = None
+    about: str = ""  # the object it brings: "order P000017", by push and by poll the same
 
 
 class Understanding:
@@ -86,6 +87,7 @@ class Understanding:
         return result
 
     def _understand_item(self, system: str, resource: str, item: Item, result: Understood) -> None:
+        result.about = f"{resource} {item.external_id}"
         mapping = self._book.incoming(self._connectors[system], resource)
         if mapping is None:
             raise Hold(
