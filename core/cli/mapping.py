@@ -29,14 +29,15 @@ FINE, FINDINGS, WRONG = 0, 1, 2
 
 def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     what = "try an edited mapping, explain one, draft one, make fixtures for it"
-    parser = verbs.add_parser("mapping", help=what, description=what)
+    parser = verbs.add_parser("mapping", parents=[shared], help=what, description=what)
+    again = _shared_again()
     own = parser.add_subparsers(dest="mapping_verb", required=True, metavar="WHAT")
 
     def verb(
         name: str, what: str, run: Callable[[argparse.Namespace], int]
     ) -> argparse.ArgumentParser:
         one: argparse.ArgumentParser = own.add_parser(
-            name, parents=[shared], help=what, description=f"{what[0].upper()}{what[1:]}."
+            name, parents=[again], help=what, description=f"{what[0].upper()}{what[1:]}."
         )
         one.set_defaults(run=run)
         return one
@@ -65,6 +66,14 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
 
     drifts = verb("drift", "fields of theirs that are new, vanished or of another kind", _drift)
     drifts.add_argument("system", nargs="?", default="", metavar="SYSTEM")
+
+
+def _shared_again() -> argparse.ArgumentParser:
+    """`-c` and `--json` may stand before the verb of a mapping, or after it."""
+    again = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    again.add_argument("-c", "--config", type=Path, help="the configuration")
+    again.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return again
 
 
 def _count(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.acceptance.stage import SECRETS, Stage, until
-from tests.flows.house import ROOT
 
 pytestmark = pytest.mark.whole
 NEW = "voucher_card"
@@ -29,15 +27,8 @@ def open_for_business(tmp_path: Path) -> Iterator[tuple[Stage, Any]]:
         yield stage, remote
 
 
-def mapping(stage: Stage, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "core.cli", "mapping", verb, "--config", str(stage.config), *words],
-        env=stage.environment(),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def mapping(stage: Stage, *words: str) -> subprocess.CompletedProcess[str]:
+    return stage.cli("mapping", *words)
 
 
 def holds(stage: Stage) -> list[dict[str, Any]]:
