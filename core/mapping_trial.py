@@ -19,7 +19,7 @@ from core.config import Config
 from core.errors import ConfigError, Problem, TruecountError
 from core.mapping import Mapping, MappingBook, run_samples
 from core.mapping.coverage import Coverage, coverage_of
-from core.mapping.mapping import load_mapping
+from core.mapping.mapping import is_mapping, load_mapping, stem_of
 from core.mapping.preview import Effect, compare
 from core.mapping.samples import samples_of
 
@@ -49,11 +49,11 @@ class Trial:
         before = (
             load_mapping(old, str(old))
             if old is not None
-            else mappings_in_force.kept(connection, connector, path.stem)
+            else mappings_in_force.kept(connection, connector, stem_of(path))
         )
         source = recorded.Source(seal_of(self.config), self._hears, systems, last)
         documents = (
-            recorded.incoming(connection, source, path.stem, new.kind)
+            recorded.incoming(connection, source, stem_of(path), new.kind)
             if new.direction == "incoming"
             else recorded.outgoing(connection, source, new.kind)
         )
@@ -73,7 +73,7 @@ class Trial:
         for name in self.config.systems:
             folder = self.folder(name)
             for path in sorted(folder.glob("*.yaml")):
-                if path.name.endswith(".test.yaml") or not _asked(only, name, path):
+                if not is_mapping(path) or not _asked(only, name, path):
                     continue
                 mapping = load_mapping(path, path.as_posix(), inside=folder)
                 if mapping.plan is None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping as Names
 from pathlib import Path
 
 from core.errors import MappingError, Problem
-from core.mapping.mapping import Mapping, load_mapping
+from core.mapping.mapping import Mapping, is_mapping, load_mapping
 from core.mapping.samples import run_samples
 
 #: (connector, the file's name without .yaml) -> what it says.
@@ -83,7 +83,7 @@ class MappingBook:
         problems: list[Problem] = []
         for connector, folder in self._folders.items():
             for path in sorted(folder.glob("*.yaml")):
-                if path.name.endswith(".test.yaml"):
+                if not is_mapping(path):
                     continue
                 file = f"{folder.as_posix()}/{path.name}"
                 try:

@@ -162,6 +162,16 @@ def _near_path(path: str, item: dict[str, Any]) -> str:
     return ""
 
 
+def stem_of(path: Path) -> str:
+    """`order` of order.yaml, and of order.edit.yaml: the next one, tried and never in force."""
+    return path.stem.removesuffix(".edit")
+
+
+def is_mapping(path: Path) -> bool:
+    """Whether a YAML of a folder is one to be in force: no examples, no edit on trial."""
+    return not path.name.endswith((".test.yaml", ".edit.yaml"))
+
+
 def load_mapping(path: Path, file: str, *, inside: Path | None = None) -> Mapping:
     """Read, check, compile. MappingError names every problem of the file at once."""
     try:
@@ -170,7 +180,7 @@ def load_mapping(path: Path, file: str, *, inside: Path | None = None) -> Mappin
         beside = _tables_beside(path, root)
     except ConfigError as error:
         raise MappingError(error.problems) from None
-    return _made(root, Text(data, beside), f"{path.parent.name}.{path.stem}", None)
+    return _made(root, Text(data, beside), f"{path.parent.name}.{stem_of(path)}", None)
 
 
 def read_mapping(text: Text, file: str, name: str, watch: Watch | None = None) -> Mapping:

@@ -23,7 +23,7 @@ from core import codec
 from core.clock import aware
 from core.errors import ConfigError, Hold, InvariantBroken, Problem
 from core.mapping.lines import Line
-from core.mapping.mapping import Mapping, load_mapping
+from core.mapping.mapping import Mapping, load_mapping, stem_of
 from core.mapping.paths import chain
 from core.model import COMMANDS
 from core.money import Money
@@ -34,7 +34,7 @@ SAMPLE_MAX = 4 * 1024 * 1024
 
 
 def tests_of(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.test.yaml")
+    return path.with_name(f"{stem_of(path)}.test.yaml")
 
 
 def run_samples(
@@ -42,7 +42,7 @@ def run_samples(
 ) -> list[Problem]:
     """Every example that does not come out as written; empty where all do."""
     file = file or f"mappings/{path.parent.name}/{path.name}"
-    tests, shown = tests_of(path), f"{file.removesuffix('.yaml')}.test.yaml"
+    tests, shown = tests_of(path), f"{file.removesuffix('.yaml').removesuffix('.edit')}.test.yaml"
     if not tests.exists():
         return []
     try:

@@ -65,8 +65,8 @@ def test_a_new_payment_method_from_the_first_exception_to_the_last_order(
         assert "did you mean" in told("truecount check", stage.cli("check")).lower()
 
         # Put right elsewhere, and looked at before it is used.
-        trial = stage.folder / "trial" / "generic_channel" / "order.yaml"
-        trial.parent.mkdir(parents=True)
+        file.write_text(good)
+        trial = file.with_name("order.edit.yaml")
         trial.write_text(
             good.replace(LINE, f"{LINE}    {NEW}: paid\n").replace("version: 1", "version: 2")
         )
@@ -81,7 +81,7 @@ def test_a_new_payment_method_from_the_first_exception_to_the_last_order(
         assert 40 in [row["members"] for row in holds(stage)]
 
         # Saved: everything goes on by itself.
-        file.write_text(trial.read_text())
+        trial.replace(file)
         until("nothing is held", lambda: holds(stage) == [])
         until("all are asked for", lambda: released(stage) == 45)
         assert "Nothing needs you" in told("truecount status", stage.cli("status"))
