@@ -29,6 +29,7 @@ class Spot:
     our: str
     path: str
     line: int
+    column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Marks:
 
     def place(self, tree: ast.AST, node: Node, our: str, path: str) -> None:
         """Positions for all of `tree` that has none yet."""
-        spot = Spot(our, path, node.line)
+        spot = Spot(our, path, node.line, node.column)
         self._spots.setdefault((node.line, node.column), spot)
         self._lines.setdefault(node.line, spot)
         for each in ast.walk(tree):

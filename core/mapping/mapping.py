@@ -133,13 +133,14 @@ class Mapping:
     def _next_step(self, error: StepError, spot: Spot) -> str:
         if error.table is not None:
             name = error.table.name
-            line = self._tables[name].line
+            table = self._tables[name]
             words = ", ".join(error.table.allowed)
             words = f" (right side: {words}, or ignore)" if words else ""
-            where = f"choices.{name} in {self.file}:{line}"
+            where = f"choices.{name} in {self.file}:{table.line}:{table.column}"
             return f"Add a line for this word to {where}{words}, then reload."
+        where = f"{self.file}:{spot.line}:{spot.column}"
         return (
-            f"Correct the value in the system it comes from, or edit {self.file}:{spot.line}"
+            f"Correct the value in the system it comes from, or edit {where}"
             " and reload; the record then continues by itself."
         )
 

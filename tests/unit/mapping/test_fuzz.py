@@ -120,6 +120,20 @@ def test_a_large_hostile_file_costs_bounded_time_and_memory(name: str, text: str
     assert peak < MEMORY_MAX
 
 
+CSV_SIGNS = st.text("theirs,ours;\t\n\r\"'PAIDx\\0é\ufeff", max_size=80)
+
+
+@FUZZ
+@given(st.binary(max_size=120) | CSV_SIGNS.map(lambda text: f"theirs,ours\n{text}".encode()))
+def test_any_bytes_are_a_table_or_refused_with_a_line(data: bytes) -> None:
+    text = ORDER.replace("payment: {PAID: paid, PENDING: pending}", "payment: p.csv")
+    try:
+        timed(lambda: read_mapping(Text(text.encode(), {"p.csv": data}), "shop/o", "shop.order"))
+    except MappingError as error:
+        problems = [(one.line >= 1, bool(one.what)) for one in error.problems]
+        assert set(problems) == {(True, True)}
+
+
 # ---------------------------------------------------------------- the compiler
 
 WORDS = st.sampled_from(

@@ -13,7 +13,7 @@ import pytest
 from core.errors import MappingError
 from core.mapping import load_mapping
 from core.mapping.mapping import Text, read_mapping
-from core.mapping.own_steps import steps_of
+from core.mapping.own_steps import assert_pure, steps_of
 from core.mapping.places import country, phone, postcode
 from core.model import Order
 from tests.unit.mapping.mapped import DOCUMENT, ORDER, changed, held, load, problems, write
@@ -344,3 +344,24 @@ def test_a_named_python_step_of_the_mapping_s_own_connector() -> None:
     assert problems(changed("qty | whole", "qty | packy.units | whole")).startswith(
         '17:21  lines.quantity: "packy.units" is not a step (qty)'
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("import time", "time"), ("from random import random", "random"),
+     ("import os.path", "os.path"), ("def f(v):\n    return open(v)", "open"),
+     ("def f(v):\n    return eval(v)", "eval")],
+)  # fmt: skip
+def test_a_step_that_is_not_pure_is_refused_with_its_line(
+    tmp_path: Path, code: str, name: str
+) -> None:
+    path = tmp_path / "steps.py"
+    path.write_text(f'"""Steps."""\n{code}\nSTEPS = {{}}\n')
+    with pytest.raises(MappingError, match=rf"steps.py:\d  a step .* cannot use {name}\n"):
+        assert_pure(path)
+
+
+def test_what_a_step_needs_it_may_use(tmp_path: Path) -> None:
+    path = tmp_path / "steps.py"
+    path.write_text("import re\nfrom decimal import Decimal\nSTEPS = {}\n")
+    assert_pure(path)

@@ -110,7 +110,7 @@ def one(*lines, name="it"):
         (
             one("  change: {name: null}", "  expect: {key: 1}"),
             "1:9  it: held: number is missing (name)\n"
-            "  Correct the value in the system it comes from, or edit order.yaml:7 and reload;"
+            "  Correct the value in the system it comes from, or edit order.yaml:7:11 and reload;"
             " the record then continues by itself.",
         ),
         (
