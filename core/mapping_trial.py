@@ -6,6 +6,7 @@ means, and the seal that opens what is kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from core.errors import ConfigError, Problem, TruecountError
 from core.mapping import Mapping, MappingBook, run_samples
 from core.mapping.coverage import Coverage, coverage_of
 from core.mapping.mapping import is_mapping, load_mapping, stem_of
-from core.mapping.preview import Effect, compare
+from core.mapping.preview import Effect, Recorded, compare
 from core.mapping.samples import samples_of
 
 
@@ -41,9 +42,15 @@ class Trial:
         self._hears = build(config, SystemClock(), book=empty).connectors
 
     def preview(
-        self, connection: Connection, path: Path, *, last: int, old: Path | None = None
+        self,
+        connection: Connection,
+        path: Path,
+        *,
+        last: int,
+        old: Path | None = None,
+        tell: Callable[[int], None] = lambda _: None,
     ) -> Tried:
-        """The edited file against the one in force (or `old`)."""
+        """The edited file against the one in force (or `old`); `tell` hears of every document."""
         new = load_mapping(path, str(path))
         connector, systems = self._whose(path)
         before = (
@@ -57,7 +64,9 @@ class Trial:
             if new.direction == "incoming"
             else recorded.outgoing(connection, source, new.kind)
         )
-        return Tried(compare(before, new, documents), run_samples(path, str(path), new))
+        return Tried(
+            compare(before, new, _told(documents, tell)), run_samples(path, str(path), new)
+        )
 
     def documents(self, connection: Connection, system: str, resource: str, last: int) -> list[Any]:
         """The last recorded objects of one resource, as their owner showed them."""
@@ -128,6 +137,12 @@ class Trial:
                 ]
             )
         return self.config.systems[systems[0]].connector, systems
+
+
+def _told(documents: Iterable[Recorded], tell: Callable[[int], None]) -> Iterator[Recorded]:
+    for count, one in enumerate(documents, start=1):
+        tell(count)
+        yield one
 
 
 def _asked(only: str, system: str, path: Path) -> bool:

@@ -14,7 +14,9 @@ from sqlalchemy import Connection
 
 from core import codec, mapping_trial
 from core.cli.opened import configured
+from core.cli.proving import Progress
 from core.cli.text import emit_json, plural, table
+from core.clock import SystemClock
 from core.errors import InvariantBroken, Problem, TruecountError
 from core.mapping import drafting, explaining, preview_text, sampling
 from core.mapping.mapping import load_mapping
@@ -113,8 +115,13 @@ def _needs_state(connection: Connection | None, trial: mapping_trial.Trial) -> C
 
 def _preview(options: argparse.Namespace) -> int:
     with _trial(options) as (trial, connection):
+        progress = Progress(SystemClock(), "trying")
         found = trial.preview(
-            _needs_state(connection, trial), options.file, last=options.last, old=options.old
+            _needs_state(connection, trial),
+            options.file,
+            last=options.last,
+            old=options.old,
+            tell=lambda count: progress("documents", count, options.last),
         )
     if options.html:
         options.html.write_text(page(found.effect, found.problems), encoding="utf-8")

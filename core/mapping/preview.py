@@ -23,6 +23,7 @@ from core.privacy import blot, buyers_of
 
 EXAMPLES_MAX = 5
 BUYERS = "(a buyer's, not shown)"
+FREE = "(a text somebody wrote, not shown)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,14 @@ def _shown(value: Any, name: str, hidden: list[str]) -> str:
         return "nothing"
     if is_buyers(name) or (name.startswith("body.") and _may_be_buyers(name)):
         return BUYERS
+    if _is_free(name) and isinstance(value, str) and " " in value.strip():
+        return FREE
     return blot(shown_as(value), hidden)
+
+
+def _is_free(name: str) -> bool:
+    """A note, a reason, a courier's words: a person wrote it, and may have written a person."""
+    return name.startswith("extras.") or name.rpartition(".")[2] in ("reason", "text", "note")
 
 
 #: Names of theirs that may hold a buyer; a body of ours has no model to ask.

@@ -113,6 +113,14 @@ def test_preview_of_a_first_mapping_shows_every_field_as_new() -> None:
     assert found.fields["total"].examples[0].before == "nothing"
 
 
+def test_preview_does_not_show_what_a_person_wrote() -> None:
+    text = changed("  number: name\n", "  number: name\n  extras.note: memo\n  extras.id: nr\n")
+    one = {**DOCUMENT, "memo": "for Ada, 2nd floor", "nr": "A-7"}
+    found = compare(load(ORDER), load(text), recorded(one))
+    assert found.fields["extras.note"].examples[0].after == "(a text somebody wrote, not shown)"
+    assert found.fields["extras.id"].examples[0].after == '"A-7"'
+
+
 def test_preview_says_what_is_left_out_and_let_in() -> None:
     skipping = changed("becomes: order\n", "becomes: order\nskip_when: pay is PENDING\n")
     one = {**DOCUMENT, "pay": "PENDING"}
