@@ -90,6 +90,7 @@ def build(
     rng: random.Random | None = None,
     transports: Transports = real_sockets,
     threaded: bool = True,
+    book: MappingBook | None = None,
 ) -> App:
     """Wire the whole daemon. Raises ConfigError with everything that does not fit."""
     chance = rng or random.Random()  # noqa: S311 - jitter only; nothing secret
@@ -103,9 +104,11 @@ def build(
         config=config,
         clock=clock,
         store=Store(config.state, threaded=threaded),
-        seal=_seal(config),
+        seal=seal_of(config),
         network=replace(network, rules=rules_of(config, network, network.rules.tags)),
-        book=MappingBook.load(config.mappings, names.values(), folders=folders),
+        book=MappingBook.load(config.mappings, names.values(), folders=folders)
+        if book is None
+        else book,
         metrics=Metrics(),
     )
     for system in config.systems.values():
@@ -128,7 +131,7 @@ async def open_state(app: App) -> None:
     restore_health(app)
 
 
-def _seal(config: Config) -> Seal:
+def seal_of(config: Config) -> Seal:
     """The key of today, and the one before it while what it sealed is still read."""
     keys = [config.seal_key, *([config.seal_key_old] if config.seal_key_old else [])]
     return Seal(*(key_from_text(key.reveal()) for key in keys))

@@ -23,7 +23,7 @@ from typing import IO
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import items_in_force, rules_in_force
+from core import items_in_force, mappings_in_force, rules_in_force
 from core.app import App, open_state, save_breakers
 from core.errors import Busy, ConfigError, Problem, TruecountError
 from core.web.operations import Check
@@ -120,6 +120,7 @@ class Daemon:
         await open_state(app)
         await items_in_force.restore(app)
         await rules_in_force.restore(app)
+        await mappings_in_force.restore(app)
         doubtful = await app.outbox.recover()
         await app.publisher.recover()
         await app.sweep.prepare()

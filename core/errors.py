@@ -36,10 +36,16 @@ class Problem:
     line: int
     what: str
     fix: str = ""
+    column: int = 0  # from 1, as editors count; 0: the whole line
 
     def __str__(self) -> str:
         tail = f"\n  {self.fix}" if self.fix else ""
-        return f"{self.file}:{self.line}  {self.what}{tail}"
+        return f"{self.place}  {self.what}{tail}"
+
+    @property
+    def place(self) -> str:
+        """What an editor and a terminal jump to."""
+        return f"{self.file}:{self.line}" + (f":{self.column}" if self.column else "")
 
 
 class ConfigError(TruecountError):

@@ -179,7 +179,7 @@ class Intake:
             next_step=hold.next_step,
             member="inbox",
             ref=str(row.seq),
-            label=f"{row.system} {row.resource or row.topic} {row.external_id}".strip(),
+            label=f"{row.system} {one.about or _said_of(row)}",
         )
         work.steps.add(3, "record.held", system=row.system, cause=hold.cause, inbox=row.seq)
 
@@ -192,6 +192,11 @@ class Outcome:
     queued: int = 0
     changed: int = 0
     hints: int = 0
+
+
+def _said_of(row: Row[Any]) -> str:
+    """What a row is called that brings no object anybody could read."""
+    return f"{row.resource or row.topic} {row.external_id or f'(inbox {row.seq})'}"
 
 
 def _came(row: Row[Any]) -> Came:
@@ -222,16 +227,17 @@ def _wish(work: Work, system: str, hint: Event) -> None:
     )
 
 
-def replay(work: Work, seqs: Sequence[int], *, accepted: bool = False) -> int:
+def replay(work: Work, seqs: Sequence[int], *, accepted: bool = False, state: str = "held") -> int:
     """Held rows are pending again, under the mapping in force now.
 
-    `accepted`: a person says that they are true, however unlikely (S38).
+    `accepted`: a person says that they are true, however unlikely (S38). `state`
+    applied: they were decided from already and are again; what is the same stays.
     """
     values: dict[str, Any] = {"state": "pending"} | ({"accepted": 1} if accepted else {})
     return sum(
         work.connection.execute(
             update(inbox_table)
-            .where(inbox_table.c.seq.in_(part), inbox_table.c.state == "held")
+            .where(inbox_table.c.seq.in_(part), inbox_table.c.state == state)
             .values(**values)
         ).rowcount
         for part in (seqs[start : start + REPLAYED] for start in range(0, len(seqs), REPLAYED))

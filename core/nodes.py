@@ -80,8 +80,16 @@ class Node:
     def __bool__(self) -> bool:
         return True
 
-    def problem(self, what: str, fix: str = "") -> Problem:
-        return Problem(file=self.file, line=self.line, what=what, fix=fix)
+    def problem(self, what: str, fix: str = "", *, at: str = "") -> Problem:
+        """`at`: the part of a value's text that it is about."""
+        return Problem(
+            file=self.file, line=self.line, what=what, fix=fix, column=self.column_of(at)
+        )
+
+    def column_of(self, part: str) -> int:
+        """Where in its line this part of the text stands; the start where that is not known."""
+        found = self.text.find(part) if part and "\n" not in self.text else -1
+        return self.column + (found + self.quoted if found >= 0 else 0)
 
     def error(self, what: str, fix: str = "") -> ConfigError:
         return ConfigError([self.problem(what, fix)])
@@ -171,7 +179,8 @@ class _Composer:
                 self._report(again, "a second document begins here", "One file, one document.")
         except yaml.reader.ReaderError as error:
             line = self._text.count("\n", 0, error.position) + 1
-            self._problems.append(self._at(line, "a character that no text file has", ""))
+            column = error.position - self._text.rfind("\n", 0, error.position)
+            self._problems.append(self._at(line, "a character that no text file has", "", column))
         except yaml.MarkedYAMLError as error:
             self._problems.append(self._syntax(error))
         except (ValueError, OverflowError):  # "\\UFFFFFFFF"
@@ -237,17 +246,19 @@ class _Composer:
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> Problem:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 0)
         what = f"not YAML: {error.problem or error.context or 'unreadable'}"
         if "\\t" in what:
-            return self._at(line, "a tab where only spaces may indent", "Indent with spaces.")
-        return self._at(line, what, f"Check the indentation, and {_BARE}.")
+            fix = "Indent with spaces."
+            return self._at(line, "a tab where only spaces may indent", fix, column)
+        return self._at(line, what, f"Check the indentation, and {_BARE}.", column)
 
     def _report(self, event: Any, what: str, fix: str = "") -> None:
-        self._problems.append(self._at(event.start_mark.line + 1, what, fix))
+        mark = event.start_mark
+        self._problems.append(self._at(mark.line + 1, what, fix, mark.column + 1))
 
-    def _at(self, line: int, what: str, fix: str) -> Problem:
-        return Problem(file=self._file, line=line, what=what, fix=fix)
+    def _at(self, line: int, what: str, fix: str, column: int = 0) -> Problem:
+        return Problem(file=self._file, line=line, what=what, fix=fix, column=column)
 
 
 def _scalar(text: str) -> str | int | bool | None:

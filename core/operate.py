@@ -6,10 +6,11 @@ running it takes the lock and does the same itself. Every verb is recorded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from core import (
     doubts,
@@ -17,6 +18,7 @@ from core import (
     holds,
     intake,
     items_in_force,
+    mappings_in_force,
     outbox,
     overrides,
     passes,
@@ -26,8 +28,10 @@ from core import (
 )
 from core.app import App
 from core.clock import written
-from core.errors import MappingError, TruecountError
+from core.errors import TruecountError
 from core.fields import quoted
+from core.mapping import preview_text
+from core.mapping.preview import Effect
 from core.rule_kinds import Override, StopSell
 from core.store import schema as s
 from core.work import Work
@@ -46,9 +50,9 @@ async def operate(app: App, verb: str, words: dict[str, Any]) -> dict[str, Any]:
     if verb == "retry":
         return await _retry(app, _ids(words), new_key=bool(words.get("new_key")))
     if verb == "replay":
-        return await _replay(app, words.get("hold"), words.get("inbox"))
+        return await _replay(app, words)
     if verb == "reload":
-        return await _reload(app)
+        return await _reload(app, accepted=bool(words.get("yes")))
     if verb == "accept":
         return await _accept(app, words.get("hold"))
     if verb == "sweep":
@@ -92,28 +96,79 @@ async def _retry(app: App, ids: list[int], *, new_key: bool) -> dict[str, Any]:
     return {"retried": await app.store.write(unit)}
 
 
-async def _replay(app: App, hold: object, inbox_seq: object) -> dict[str, Any]:
-    """Held records (of one exception, one row, or all) are understood and decided again."""
+async def _replay(app: App, words: dict[str, Any]) -> dict[str, Any]:
+    """Records are understood and decided again: held ones (of one exception, one row, or all),
+    or those of one system that were decided already and come out differently now."""
+    if words.get("applied"):
+        return await _replay_applied(app, words)
 
-    def unit(connection: Connection) -> int:
+    def unit(connection: Connection) -> dict[str, Any]:
         work = _work(app, connection)
-        where = [s.inbox.c.state == "held"]
-        if isinstance(inbox_seq, int):
-            where.append(s.inbox.c.seq == inbox_seq)
-        seqs = set(connection.execute(select(s.inbox.c.seq).where(*where)).scalars())
-        if isinstance(hold, int):
-            members = connection.execute(
-                select(s.hold_members.c.ref).where(
-                    s.hold_members.c.hold_id == hold, s.hold_members.c.member == "inbox"
-                )
-            ).scalars()
-            seqs &= {int(ref) for ref in members}
-        count = intake.replay(work, sorted(seqs)) if seqs else 0
+        seqs = sorted(_chosen(connection, words.get("hold"), words.get("inbox")))
+        done = _told(mappings_in_force.effects_of_replay(connection, app, seqs))
+        count = intake.replay(work, seqs) if seqs else 0
         _reconsider_held(work, connection)
         work.finish()
-        return count
+        return {"replayed": count} | done
 
-    return {"replayed": await app.store.write(unit)}
+    return await app.store.write(unit)
+
+
+def _chosen(connection: Connection, hold: object, inbox_seq: object) -> set[int]:
+    where = [s.inbox.c.state == "held"]
+    if isinstance(inbox_seq, int):
+        where.append(s.inbox.c.seq == inbox_seq)
+    seqs = set(connection.execute(select(s.inbox.c.seq).where(*where)).scalars())
+    if isinstance(hold, int):
+        members = connection.execute(
+            select(s.hold_members.c.ref).where(
+                s.hold_members.c.hold_id == hold, s.hold_members.c.member == "inbox"
+            )
+        ).scalars()
+        seqs &= {int(ref) for ref in members}
+    return seqs
+
+
+async def _replay_applied(app: App, words: dict[str, Any]) -> dict[str, Any]:
+    """The newest record of each object, where what was decided from it would differ now."""
+    system, resource = str(words.get("system", "")), str(words.get("resource", ""))
+    if system not in app.config.systems:
+        raise Unknown(f"no system is called {system!r}; there are {', '.join(app.config.systems)}")
+    newest = (
+        select(func.max(s.inbox.c.seq))
+        .where(
+            s.inbox.c.system == system,
+            s.inbox.c.resource == resource,
+            s.inbox.c.state == "applied",
+            s.inbox.c.body.is_not(None),
+        )
+        .group_by(s.inbox.c.external_id)
+    )
+
+    def unit(connection: Connection) -> dict[str, Any]:
+        seqs = sorted(connection.execute(newest).scalars())
+        effects = mappings_in_force.effects_of_replay(connection, app, seqs)
+        if not words.get("yes"):
+            mappings_in_force.ask_first(effects, "replay --applied")
+        work = _work(app, connection)
+        differ = any(not effect.nothing for effect in effects)
+        count = intake.replay(work, seqs, state="applied") if differ else 0
+        work.steps.add(4, "operator.replayed", system=system, resource=resource, count=count)
+        work.finish()
+        return {"replayed": count} | _told(effects)
+
+    return await app.store.write(unit)
+
+
+def _told(effects: Sequence[Effect]) -> dict[str, Any]:
+    """What changed, as data and as the lines a person reads; nothing where nothing did."""
+    changed = [effect for effect in effects if not effect.nothing]
+    if not changed:
+        return {}
+    return {
+        "changes": [preview_text.as_json(effect) for effect in changed],
+        "said": [line for effect in changed for line in preview_text.lines(effect)],
+    }
 
 
 def _reconsider_held(work: Work, connection: Connection) -> None:
@@ -177,7 +232,7 @@ def _close_all(work: Work, connection: Connection, hold_id: int) -> int:
     return len(rows)
 
 
-async def _reload(app: App) -> dict[str, Any]:
+async def _reload(app: App, *, accepted: bool) -> dict[str, Any]:
     """Read items, mappings and offer rules again; on any error the old ones stay (H34).
 
     The items come first: rules choose by their tags. They are a file of their own, so a
@@ -185,30 +240,9 @@ async def _reload(app: App) -> dict[str, Any]:
     """
     items = await items_in_force.reload(app)
     rules = await rules_in_force.read(app)
-    problems = app.book.reload()
-    if problems:
-        raise MappingError(problems)
+    count = await mappings_in_force.reload(app, accepted=accepted)
     await rules_in_force.take(app, rules)
-
-    def unit(connection: Connection) -> int:
-        causes = select(s.holds.c.id).where(
-            s.holds.c.closed_at.is_(None),
-            s.holds.c.cause.startswith("mapping:") | s.holds.c.cause.startswith("no_mapping:"),
-        )
-        members = connection.execute(
-            select(s.hold_members.c.ref).where(
-                s.hold_members.c.hold_id.in_(causes),
-                s.hold_members.c.member == "inbox",
-                s.hold_members.c.closed_at.is_(None),
-            )
-        ).scalars()
-        work = _work(app, connection)
-        seqs = sorted({int(ref) for ref in members})
-        count = intake.replay(work, seqs) if seqs else 0
-        work.finish()
-        return count
-
-    done = {"replayed": await app.store.write(unit)}
+    done = {"replayed": count}
     if app.config.items:
         done |= {"aliases": len(items.aliases), "kits": len(items.kits)}
     return done | ({"rules": len(rules.written)} if app.config.rules else {})

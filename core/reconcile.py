@@ -57,6 +57,7 @@ class Reconciliation:
     leave_soon: list[dict[str, Any]] = field(default_factory=list)
     release_s: dict[str, float] = field(default_factory=dict)
     captured_before: int | None = None
+    drifts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -116,6 +117,7 @@ def compare(
         oversold=views.oversold(connection),
         leave_soon=_leave_soon(connection, now),
         arrivals=_arrivals(connection, window),
+        drifts=_drifts(connection, window),
         commands=_commands(connection, window),
         release_s=_release_s(connection, window),
         captured_before=len(_placed(connection, local_day(day - timedelta(days=1), network.zone))),
@@ -337,6 +339,16 @@ def _tie_out(bookings: Sequence[Booking], channel: str, currency: str, ledger: s
 
 
 # ------------------------------------------------------------------ reliability
+
+
+def _drifts(connection: Connection, window: Window) -> list[dict[str, Any]]:
+    """What vendors changed about their documents on that day, as core/drift.py noticed it."""
+    rows = connection.execute(
+        select(s.drifts)
+        .where(s.drifts.c.since >= stamp(window.start), s.drifts.c.since < stamp(window.end))
+        .order_by(s.drifts.c.system, s.drifts.c.resource, s.drifts.c.path)
+    )
+    return [{str(name): value for name, value in row._mapping.items()} for row in rows]
 
 
 def _arrivals(connection: Connection, window: Window) -> dict[str, dict[str, int]]:

@@ -64,6 +64,7 @@ def sections(found: Reconciliation) -> list[Section]:
         _waits(found),
         _coverage(found),
         _arrivals(found),
+        _drifts(found),
         _commands(found),
     ]
     return [section for section in made if section is not None]
@@ -396,6 +397,26 @@ def _arrivals(found: Reconciliation) -> Section | None:
     )
 
 
+def _drifts(found: Reconciliation) -> Section | None:
+    """A field that came, went or changed its kind: nothing is held by it, and tomorrow may be."""
+    if not found.drifts:
+        return None
+    rows = tuple(
+        (row["system"], row["resource"], row["what"], row["path"], row["detail"], row["example"])
+        for row in found.drifts[:ROWS_MAX]
+    )
+    more = len(found.drifts) - len(rows)
+    return Section(
+        title="Their documents changed",
+        words=(
+            "Fields that are new, vanished or of another kind; `truecount mapping drift` says"
+            " which lines of ours read them." + (f" {more} more are there." if more > 0 else ""),
+        ),
+        columns=("system", "what", "change", "field", "detail", "first seen in"),
+        rows=rows,
+    )
+
+
 def _commands(found: Reconciliation) -> Section | None:
     if not found.commands:
         return None
@@ -547,5 +568,6 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "leave_soon": found.leave_soon,
         "oversold": found.oversold,
         "arrivals": found.arrivals,
+        "drifts": found.drifts,
         "commands": found.commands,
     }

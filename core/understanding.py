@@ -42,6 +42,7 @@ class Understood:
     hints: list[Event] = field(default_factory=list)
     mapping: str = ""
     hold: Hold | None = None
+    about: str = ""  # the object it brings: "order P000017", by push and by poll the same
 
 
 class Understanding:
@@ -68,14 +69,11 @@ class Understanding:
         try:
             if row.via == inbox.ABSENCE:
                 return result
-            body = self._seal.open(row.body, inbox.aad(row.system, row.topic))
-            if row.via == "hook":
-                self._understand_push(row, body, result)
-            else:
-                item = Item(
-                    external_id=row.external_id, revision=row.revision, body=load_json(body)
-                )
-                self._understand_item(row.system, row.resource, item, result)
+            for event in brought(self._seal, row, self._hears):
+                if event.item is None:
+                    result.hints.append(event)
+                else:
+                    self._understand_item(row.system, event.resource, event.item, result)
         except Hold as hold:
             result.hold = hold
         except Malformed as error:
@@ -88,18 +86,8 @@ class Understanding:
             result.hold = as_hold(error)
         return result
 
-    def _understand_push(self, row: Row[Any], body: bytes, result: Understood) -> None:
-        headers: dict[str, str] = {}
-        if row.headers:
-            headers = load_json(self._seal.open(row.headers, inbox.aad(row.system, row.topic)))
-        hears = self._hears[row.system]
-        for event in hears.events(Push(topic=row.topic, headers=headers, body=body)):
-            if event.item is None:
-                result.hints.append(event)
-            else:
-                self._understand_item(row.system, event.resource, event.item, result)
-
     def _understand_item(self, system: str, resource: str, item: Item, result: Understood) -> None:
+        result.about = f"{resource} {item.external_id}"
         mapping = self._book.incoming(self._connectors[system], resource)
         if mapping is None:
             raise Hold(
@@ -111,6 +99,17 @@ class Understanding:
         record = mapping.record(item.body, external_id=item.external_id, revision=item.revision)
         if record is not None:
             result.records.append(record)
+
+
+def brought(seal: Seal, row: Row[Any], hears: Mapping[str, Hears]) -> Sequence[Event]:
+    """What a kept row holds: objects, and hints at objects. Raises Malformed."""
+    bound = inbox.aad(row.system, row.topic)
+    body = seal.open(row.body, bound)
+    if row.via != "hook":
+        item = Item(external_id=row.external_id, revision=row.revision, body=load_json(body))
+        return [Event(resource=row.resource, external_id=row.external_id, item=item)]
+    headers = load_json(seal.open(row.headers, bound)) if row.headers else {}
+    return hears[row.system].events(Push(topic=row.topic, headers=headers, body=body))
 
 
 def as_hold(error: Exception) -> Hold:

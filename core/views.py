@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, case, func, or_, select
+from sqlalchemy import Connection, Row, case, distinct, func, or_, select
 
 from core import movements
 from core import oversold as promised
@@ -59,12 +59,19 @@ def _counts(connection: Connection, column: Any) -> View:
     return {str(word): int(count) for word, count in rows}
 
 
+_REF = s.hold_members.c.member + ":" + s.hold_members.c.ref
+#: An order that came by push and by poll is two rows that wait, and one order.
+_MEMBERS = func.count(
+    distinct(case((s.hold_members.c.member == "inbox", s.hold_members.c.label), else_=_REF))
+)
+
+
 def needs_you(connection: Connection) -> list[View]:
     """Open exceptions, one per cause, oldest first."""
     rows = connection.execute(
         select(
             s.holds,
-            func.count(s.hold_members.c.ref).label("members"),
+            _MEMBERS.label("members"),
             func.min(s.hold_members.c.since).label("oldest"),
         )
         .join(s.hold_members, s.hold_members.c.hold_id == s.holds.c.id)
@@ -319,7 +326,11 @@ def members(connection: Connection, hold_id: int) -> list[View]:
         .order_by(s.hold_members.c.since)
         .limit(ROWS_MAX)
     )
-    return [{"member": r.member, "ref": r.ref, "label": r.label, "since": r.since} for r in rows]
+    found: dict[str, View] = {}
+    for row in rows:
+        one = {"member": row.member, "ref": row.ref, "label": row.label, "since": row.since}
+        found.setdefault(row.label if row.member == "inbox" else f"{row.member}:{row.ref}", one)
+    return list(found.values())
 
 
 def dead(connection: Connection) -> list[View]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from core import items_in_force, operate, rules_in_force
+from core import items_in_force, mappings_in_force, operate, rules_in_force
 from core.app import build, open_state
 from core.cli.opened import configured
 from core.cli.text import emit_json
@@ -21,7 +21,7 @@ from core.serving import token_path
 FINE = 0
 #: What a verb may be told; the daemon is sent those that were given.
 WORDS = (
-    *("ids", "new_key", "hold", "inbox", "system", "resource", "full"),
+    *("ids", "new_key", "hold", "inbox", "system", "resource", "full", "yes", "applied"),
     *("sku", "channel", "reason", "by", "until"),
 )
 
@@ -40,7 +40,18 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     replay = verb("replay", "understand held records again, under the mappings in force now")
     replay.add_argument("--hold", type=int, metavar="ID", help="only of this exception")
     replay.add_argument("--inbox", type=int, metavar="SEQ", help="only this record")
-    verb("reload", "read mappings, items and rules again; on any error the old ones stay")
+    replay.add_argument(
+        "--applied",
+        action="store_true",
+        help="instead: what was decided already of --system and --resource; asks first",
+    )
+    replay.add_argument("--system", metavar="SYSTEM")
+    replay.add_argument("--resource", metavar="RESOURCE", help="order, listing, shipment, …")
+    replay.add_argument("--yes", action="store_true", help="also where it alters what is posted")
+    reload = verb("reload", "read mappings, items and rules again; on any error the old ones stay")
+    reload.add_argument(
+        "--yes", action="store_true", help="also where a mapping alters what is posted already"
+    )
     accept = verb("accept", "close an exception only a person can close, after seeing to it")
     accept.add_argument("hold", type=int, metavar="ID", help="as `truecount holds` prints it")
     sweep = verb("sweep", "read one system now")
@@ -73,9 +84,12 @@ def _run(options: argparse.Namespace) -> int:
     done = _by_daemon(config, options.verb, words)
     if done is None:
         done = asyncio.run(_by_ourselves(config, options.verb, words))
+    said = done.pop("said", [])
     if options.json:
         emit_json(done)
     else:
+        print("\n".join(said)) if said else None
+        done.pop("changes", None)
         for name, value in done.items():
             print(f"{name}: {value}")
     return FINE
@@ -112,6 +126,7 @@ async def _by_ourselves(config: Config, verb: str, words: dict[str, Any]) -> dic
         await open_state(app)
         await items_in_force.restore(app)
         await rules_in_force.restore(app)
+        await mappings_in_force.restore(app)
         return await operate.operate(app, verb, words)
     finally:
         await app.close()

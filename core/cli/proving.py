@@ -61,8 +61,9 @@ def _since(own: Opened, text: str | None) -> datetime | None:
 class Progress:
     """Says on the error stream how far it has come, once it takes long enough to ask."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, verb: str = "proving") -> None:
         self._clock = clock
+        self._verb = verb
         self._next = clock.monotonic() + QUIET_S
 
     def __call__(self, what: str, done: int, of: int) -> None:
@@ -70,7 +71,7 @@ class Progress:
         if now < self._next:
             return
         self._next = now + SAY_EVERY_S
-        print(f"proving {what}: {done:,} of {of:,} …", file=sys.stderr)
+        print(f"{self._verb} {what}: {done:,} of {of:,} …", file=sys.stderr)
 
 
 # ------------------------------------------------------------------ laid out

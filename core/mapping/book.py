@@ -6,13 +6,17 @@ first of them takes effect; an operator who saves half a file changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Names
 from pathlib import Path
 
 from core.errors import MappingError, Problem
-from core.mapping.mapping import Mapping, load_mapping
+from core.mapping.mapping import Mapping, is_mapping, load_mapping
 from core.mapping.samples import run_samples
+
+#: (connector, the file's name without .yaml) -> what it says.
+Loaded = Names[tuple[str, str], Mapping]
 
 
 class MappingBook:
@@ -39,11 +43,47 @@ class MappingBook:
 
     def reload(self) -> list[Problem]:
         """Swap in what the files say now; on any problem keep the old and return them."""
+        loaded, problems = self.read()
+        if not problems:
+            self.take(loaded)
+        return problems
+
+    def take(self, loaded: Loaded) -> None:
+        """From now on these are in force."""
+        self._by_name = dict(loaded)
+
+    def changed(self, loaded: Loaded) -> list[tuple[tuple[str, str], Mapping | None, Mapping]]:
+        """What is in force and what would be, where they differ."""
+        return [
+            (key, self._by_name.get(key), new)
+            for key, new in loaded.items()
+            if (old := self._by_name.get(key)) is None or old.hash != new.hash
+        ]
+
+    @property
+    def in_force(self) -> Loaded:
+        return self._by_name
+
+    def folder_of(self, connector: str) -> Path:
+        return self._folders[connector]
+
+    def marks(self) -> tuple[tuple[str, int, int], ...]:
+        """Changes whenever a file is saved: what watches the folders compares it."""
+        found = []
+        for folder in self._folders.values():
+            for path in sorted(folder.rglob("*")):
+                with contextlib.suppress(OSError):  # gone since it was listed
+                    seen = path.stat()
+                    found.append((str(path), seen.st_mtime_ns, seen.st_size))
+        return tuple(found)
+
+    def read(self) -> tuple[Loaded, list[Problem]]:
+        """What the files say now, checked, compiled and tried; nothing takes effect."""
         loaded: dict[tuple[str, str], Mapping] = {}
         problems: list[Problem] = []
         for connector, folder in self._folders.items():
             for path in sorted(folder.glob("*.yaml")):
-                if path.name.endswith(".test.yaml"):
+                if not is_mapping(path):
                     continue
                 file = f"{folder.as_posix()}/{path.name}"
                 try:
@@ -53,9 +93,7 @@ class MappingBook:
                     continue
                 problems += run_samples(path, file, mapping)
                 loaded[connector, path.stem] = mapping
-        if not problems:
-            self._by_name = loaded
-        return problems
+        return loaded, problems
 
     def incoming(self, connector: str, resource: str) -> Mapping | None:
         """What understands a resource of this connector; the file has the resource's name."""
@@ -69,7 +107,7 @@ class MappingBook:
     def version(self, connector: str, name: str) -> str:
         """What a row remembers: "shopify.order v3 1f2e3d4c", or "" where there is none."""
         found = self._by_name.get((connector, name))
-        return f"{found.name} v{found.version} {found.hash[:8]}" if found is not None else ""
+        return found.said if found is not None else ""
 
     def __iter__(self) -> Iterator[Mapping]:
         return iter(self._by_name.values())

@@ -14,10 +14,11 @@ from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 from core.mapping import steps
-from core.mapping.incoming import Block, Plan, Reading, constant_of
+from core.mapping.incoming import FACTOR, Block, Plan, Reading, constant_of
 from core.mapping.lines import Condition, Line, Use
 from core.mapping.paths import Names, Reader, call, load
 from core.mapping.shape import OTHER_CURRENCY, Field, fields_of
+from core.mapping.watching import Watch
 from core.strict import Node
 
 
@@ -28,6 +29,7 @@ class Spot:
     our: str
     path: str
     line: int
+    column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Marks:
 
     def place(self, tree: ast.AST, node: Node, our: str, path: str) -> None:
         """Positions for all of `tree` that has none yet."""
-        spot = Spot(our, path, node.line)
+        spot = Spot(our, path, node.line, node.column)
         self._spots.setdefault((node.line, node.column), spot)
         self._lines.setdefault(node.line, spot)
         for each in ast.walk(tree):
@@ -92,9 +94,9 @@ def assign(name: str, value: ast.expr) -> ast.Assign:
 class Builder:
     """Makes `record(item, external_id, revision)` of one incoming plan."""
 
-    def __init__(self, reading: Reading, marks: Marks) -> None:
+    def __init__(self, reading: Reading, marks: Marks, watch: Watch | None = None) -> None:
         self._reading = reading
-        self.names = Names()
+        self.names = Names(watch)
         self.marks = marks
         self._functions: list[ast.stmt] = []
 
@@ -109,10 +111,10 @@ class Builder:
             self.marks.place(currency, line.node, "currency", line.path_text)
         elif self._reading.currency is not None:
             line = self._reading.currency
-            currency = self.names.run(steps.text, self._value(line, None, reader, ""))
+            currency = self.names.run(steps.text, self._value(line, None, reader, "", "currency"))
             currency = self.names.run(steps.currency_code, currency)
             self.marks.place(currency, line.node, "currency", line.path_text)
-        body: list[ast.stmt] = [assign("cur", currency)]
+        body: list[ast.stmt] = [assign("cur", self.names.tried(currency, "currency"))]
         skip = self._skip(plan, reader, [ast.Return(ast.Constant(None))])
         body.append(ast.Return(self._record(plan, reader, "", top=True)))
         start = [assign("view", _dict_or_empty("item"))]
@@ -181,7 +183,7 @@ class Builder:
     def _block(self, block: Block, our: str, outer: Reader) -> ast.expr:
         """A function of its own: def block(entries, cur): for at, item in enumerate(…)."""
         reader = Reader(self.names, "item", "view")
-        skip = self._skip(block.plan, reader, [ast.Continue()])
+        skip = self._skip(block.plan, reader, [ast.Continue()], f"{our}.")
         made = self._record(block.plan, reader, f"{our}.")
         add: ast.stmt = ast.Expr(
             ast.Call(ast.Attribute(load("out"), "append", ast.Load()), [made], [])
@@ -189,6 +191,7 @@ class Builder:
         ignore = ast.ExceptHandler(self.names.constant(steps.Ignored), None, [ast.Continue()])
         self.marks.place(add, block.node, our, block.each_text)
         inner = [assign("view", _dict_or_empty("item")), *reader.fetches, *skip]
+        inner = [*self.names.entered(our), *inner]
         loop = ast.For(
             ast.Tuple([ast.Name("at", ast.Store()), ast.Name("item", ast.Store())], ast.Store()),
             call("enumerate", load("entries")),
@@ -206,26 +209,30 @@ class Builder:
         self._functions.append(made_function)
         source: ast.expr = ast.Tuple([load("item")], ast.Load())
         if block.each is not None:
-            source = self.names.run(steps.members, outer.value(block.each))
-            each = block.node.get("each")
+            take = steps.members if block.word == "each" else steps.pairs
+            source = self.names.run(take, outer.value(block.each))
+            each = block.node.get(block.word)
             assert each is not None
             self.marks.place(source, each, our, block.each_text)
-        return call(name, source, load("cur"))
+            source = self.names.noted(source, our, f"{block.word} {block.each_text}")
+            self.marks.place(source, each, our, block.each_text)
+        return self.names.tried(call(name, source, load("cur")), our, ast.Tuple([], ast.Load()))
 
-    def _skip(self, plan: Plan, reader: Reader, then: list[ast.stmt]) -> list[ast.stmt]:
-        tests = [self.condition(each, reader) for each in plan.skip]
+    def _skip(
+        self, plan: Plan, reader: Reader, then: list[ast.stmt], prefix: str = ""
+    ) -> list[ast.stmt]:
+        tests = [self.condition(each, reader, prefix) for each in plan.skip]
         if not tests:
             return []
         return [ast.If(ast.BoolOp(ast.Or(), tests) if len(tests) > 1 else tests[0], then, [])]
 
-    def condition(self, condition: Condition, reader: Reader) -> ast.expr:
+    def condition(self, condition: Condition, reader: Reader, prefix: str) -> ast.expr:
         assert condition.path is not None
         value = reader.value(condition.path)
-        if condition.word is None:
-            test: ast.expr = self.names.run(steps.bare, value)
-        else:
-            test = self.names.run(steps.says, value, ast.Constant(condition.word))
+        test = tested(self.names, condition, value)
         result = ast.UnaryOp(ast.Not(), test) if condition.negated else test
+        self.marks.place(result, condition.node, "skip_when", condition.path_text)
+        result = self.names.noted(result, f"{prefix}skip_when", condition.node.text)
         self.marks.place(result, condition.node, "skip_when", condition.path_text)
         return result
 
@@ -236,16 +243,22 @@ class Builder:
         our = f"{prefix}{name}"
         if line.path is None and not line.steps:
             result = self.names.constant(constant_of(line.constant, into))
+            result = self.names.noted(result, our, line.node.text)
         else:
-            value = self._value(line, into, reader, name)
+            value = self._value(line, into, reader, name, our)
             result = self._finish(value, _end_kind(line), into, our)
+        self.marks.place(result, line.node, our, line.path_text)
+        result = self.names.tried(self.names.noted(result, our, ""), our)
         self.marks.place(result, line.node, our, line.path_text)
         return result
 
-    def _value(self, line: Line, into: Field | None, reader: Reader, name: str) -> ast.expr:
+    def _value(
+        self, line: Line, into: Field | None, reader: Reader, name: str, our: str
+    ) -> ast.expr:
         value = self.names.constant(line.constant) if line.path is None else reader.value(line.path)
+        value = self.names.noted(value, our, line.path_text or f"= {line.constant}")
         for use in line.steps:
-            value = self._step(use, value, into, reader, name)
+            value = self.names.noted(self._step(use, value, into, reader, name), our, use.written)
         return value
 
     def _step(
@@ -257,6 +270,12 @@ class Builder:
             assert into is not None
             table = self._reading.table(str(use.argument), into)
             return self.names.run(use.step.run, value, self.names.constant(table))
+        if use.step.arg == "units":
+            assert use.path is not None
+            factors = self.names.constant(self._reading.table(str(use.argument), FACTOR))
+            return self.names.run(use.step.run, value, reader.value(use.path), factors)
+        if use.path is not None:
+            return self.names.run(use.step.run, value, reader.value(use.path))
         if use.argument is None:
             return self.names.run(use.step.run, value)
         return self.names.run(use.step.run, value, self.names.constant(use.argument))
@@ -310,6 +329,19 @@ class Builder:
         name = self.names.fresh("v")
         kept = ast.NamedExpr(ast.Name(name, ast.Store()), value)
         return ast.IfExp(ast.Compare(kept, [ast.IsNot()], [ast.Constant(None)]), load(name), other)
+
+
+def tested(names: Names, condition: Condition, value: ast.expr) -> ast.expr:
+    """What a skip_when asks of a value, before its `not`."""
+    match condition.asks:
+        case "empty":
+            return names.run(steps.bare, value)
+        case "zero":
+            return names.run(steps.is_zero, value)
+        case "one_of":
+            return names.run(steps.says_one, value, names.constant(condition.words))
+        case _:
+            return names.run(steps.says, value, ast.Constant(condition.words[0]))
 
 
 def _end_kind(line: Line) -> str:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.mapping import moments, steps
+from core.mapping import moments, places, steps, sums
 
 Kind = str
 """raw | text | whole | number | money | time | flag | choice | texts"""
 
-Takes = Literal["none", "text", "zone", "unit", "currency", "value", "table"]
+Takes = Literal[
+    "none", "text", "zone", "unit", "currency", "value", "table", "operand", "country", "units"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,11 @@ INCOMING: dict[str, Step] = {
     "upper": _step(steps.upper, _READ, "text"),
     "lower": _step(steps.lower, _READ, "text"),
     "empty_to_none": _step(steps.empty_to_none, "raw text", "same"),
+    "false_to_none": _step(steps.false_to_none, "raw", "raw"),
     "sku": _step(steps.sku, _READ, "text"),
-    "country": _step(steps.country, _READ, "text"),
-    "phone": _step(steps.phone, _READ, "text"),
+    "country": _step(places.country, _READ, "text"),
+    "postcode": _step(places.postcode, _READ, "text", "country"),
+    "phone": _step(places.phone, _READ, "text", "country"),
     "join": _step(steps.join, "raw", "text", "text", needed=True),
     "whole": _step(steps.whole, _READ, "whole"),
     "number": _step(steps.number, _READ, "number"),
@@ -53,6 +57,11 @@ INCOMING: dict[str, Step] = {
     "sum": _step(steps.total, "raw", "number"),
     "negate": _step(steps.negate, "whole number money", "same"),
     "absolute": _step(steps.absolute, "whole number money", "same"),
+    "times": _step(sums.times, "whole number money", "same", "operand", needed=True),
+    "per": _step(sums.per, "whole number money", "same", "operand", needed=True),
+    "plus": _step(sums.plus, "whole number money", "same", "operand", needed=True),
+    "minus": _step(sums.minus, "whole number money", "same", "operand", needed=True),
+    "units": _step(sums.units, "whole number", "same", "units", needed=True),
     "money": _step(steps.money, _READ, "money", "currency"),
     "minor": _step(steps.minor, _READ, "money", "currency"),
     "time": _step(moments.time, "raw text", "time", "zone"),

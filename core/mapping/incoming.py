@@ -6,15 +6,16 @@ field of the record and of a fitting type. core/mapping/build.py makes it run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.mapping.catalog import INCOMING, Kind
+from core.mapping.catalog import INCOMING, Kind, Step
 from core.mapping.lines import (
     Condition,
     Line,
     Report,
+    Use,
     entries,
     parse_conditions,
     parse_line,
@@ -23,10 +24,11 @@ from core.mapping.lines import (
 from core.mapping.paths import Parsed
 from core.mapping.shape import Field, fields_of, names_of
 from core.mapping.steps import StepError, Table, number
+from core.mapping.tables import Beside, with_rows
 from core.strict import Node, nearest
 
 HEAD = frozenset({"mapping", "version", "becomes", "choices", "required"})
-_BLOCK_WORDS = frozenset({"each", "skip_when", "fields", "key"})
+_BLOCK_WORDS = frozenset({"each", "keyed", "skip_when", "fields", "key"})
 _NOTHING = object()
 
 #: What a line must end with to fill a field of this kind, and how to say it.
@@ -40,6 +42,10 @@ _FITS: dict[Kind, tuple[frozenset[Kind], str]] = {
     "flag": (frozenset({"flag", "choice"}), "true or false: add | flag, | contains or | choose"),
     "enum": (frozenset({"choice"}), "a word of a closed list: add | choose TABLE"),
 }
+
+
+#: What a table of `units` fills: how many pieces one of theirs has.
+FACTOR = Field("units", "number", None, required=True, default=None)
 
 
 @dataclass(slots=True)
@@ -57,19 +63,29 @@ class Plan:
 
 @dataclass(slots=True)
 class Block:
-    """`each` None: one entry from the object itself."""
+    """`each` None: one entry from the object itself. `word` keyed: its list is a map of theirs."""
 
     node: Node
     each_text: str
     each: Parsed | None
     plan: Plan
+    word: str = "each"
 
 
 class Reading:
     """One pass over one incoming file; problems go to `report`."""
 
-    def __init__(self, root: Node, record: type, report: Report) -> None:
+    def __init__(
+        self,
+        root: Node,
+        record: type,
+        report: Report,
+        own: Mapping[str, Step] | None = None,
+        beside: Beside | None = None,
+    ) -> None:
         self.root = root
+        self._steps = {**INCOMING, **(own or {})}
+        self._beside = beside or Beside()
         self.record = record
         self.report = report
         self.currency: Line | None = None  # of records that have no currency field
@@ -107,7 +123,7 @@ class Reading:
             if node is None:
                 continue
             if name == "currency" and "currency" not in known:
-                self.currency = parse_line(node, INCOMING, self.report, paths=True)
+                self.currency = parse_line(node, self._steps, self.report, paths=True)
             elif name in known:
                 self._put(plan, name, node, known[name])
             else:
@@ -127,7 +143,7 @@ class Reading:
                     "Write it as a block beside fields, with each.",
                 )
             else:
-                self._put(plan, key.text, value, found)
+                self._put(plan, key.text, value, found, prefix)
 
     def _find(self, record: type, key: Node, prefix: str) -> Field | None:
         """The field a dotted name means; a dict of texts takes any word after its dot."""
@@ -149,27 +165,32 @@ class Reading:
         self.report.add(key, f"{prefix}{key.text} is not a field of ours", hint)
         return None
 
-    def _put(self, plan: Plan, name: str, node: Node, into: Field) -> None:
-        line = parse_line(node, INCOMING, self.report, paths=True)
-        if line is None:
-            plan.broken.add(name.partition(".")[0])
-            return
-        plan.fields[name] = line
-        if plan.top:
-            self.lines.append((name, line))
-        self._check(line, into)
+    def _put(self, plan: Plan, name: str, node: Node, into: Field, prefix: str = "") -> None:
+        with self.report.about(f"{prefix}{name}"):
+            line = parse_line(node, self._steps, self.report, paths=True)
+            if line is None:
+                plan.broken.add(name.partition(".")[0])
+                return
+            plan.fields[name] = line
+            if plan.top:
+                self.lines.append((name, line))
+            self._check(line, into, f"{prefix}{name}")
 
-    def _check(self, line: Line, into: Field) -> None:
+    def _check(self, line: Line, into: Field, our: str) -> None:
         """Walk the kinds through the steps; the end must fit the field."""
         kind: Kind = "raw" if line.path is not None else _constant_kind(line.constant)
         for use in line.steps:
             if kind not in use.step.takes:
-                self.report.add(line.node, f"{use.name} cannot work on {A[kind]}")
+                what = f"{use.name} cannot work on {A[kind]}"
+                self.report.add(line.node, what, _before(line, use), at=use.written)
                 return
-            if use.name == "choose" and not self._table(line.node, str(use.argument), into):
-                return
+            if use.step.arg in ("table", "units"):
+                filled = FACTOR if use.step.arg == "units" else into
+                if not self._table(line.node, use, filled):
+                    return
             if use.name == "default" and not _default_fits(use.argument, kind):
-                self.report.add(line.node, f"default: {_quoted(use.argument)} is not {A[kind]}")
+                what = f"default: {_quoted(use.argument)} is not {A[kind]}"
+                self.report.add(line.node, what, at=use.written)
                 return
             kind = kind if use.step.gives == "same" else use.step.gives
         if line.path is None and not line.steps:
@@ -180,13 +201,15 @@ class Reading:
             return
         fits, wanted = _FITS[into.kind]
         if kind not in fits:
-            self.report.add(line.node, f"{into.name} is {wanted}")
+            self.report.add(line.node, f"{our} is {wanted}")
 
     # ------------------------------------------------------------ choices
 
-    def _table(self, node: Node, name: str, into: Field) -> bool:
+    def _table(self, node: Node, use: Use, into: Field) -> bool:
+        name = str(use.argument)
         if name not in self.tables:
-            self.report.add(node, f"there is no choices.{name}", nearest(name, self.tables))
+            known = nearest(name, self.tables) or _tables_known(self.tables)
+            self.report.add(node, f"there is no choices.{name}", known, at=use.written)
             return False
         self._used.add(name)
         return self.table(name, into) is not None
@@ -208,7 +231,8 @@ class Reading:
         ignored: set[str] = set()
         otherwise: Any = None
         holds, ignores = True, False
-        for key, value in entries(node, f"choices.{name}", self.report):
+        table = with_rows(node, self._beside)
+        for key, value in entries(table, f"choices.{name}", self.report):
             if key.text == "otherwise" and not key.quoted:
                 holds, ignores = value.text == "hold", value.text == "ignore"
                 otherwise = None if holds or ignores else self._word(value, into)
@@ -250,18 +274,21 @@ class Reading:
         if node.kind != "map":
             self.report.add(node, f"{prefix[:-1]} must be a block with each and fields")
             return Block(node, "", None, plan)
-        each = node.get("each")
+        word = "keyed" if node.get("keyed") is not None else "each"
+        each = node.get(word)
+        if word == "keyed" and node.get("each") is not None:
+            self.report.add(node, f"{prefix[:-1]} has both each and keyed", "Keep one.")
         path = read_path(each.text, each, self.report) if each is not None else None
         key = node.get("key")
         if key is not None and (found := fields_of(record).get("key")):
-            self._put(plan, "key", key, found)
+            self._put(plan, "key", key, found, prefix)
         elif key is not None:
             self.report.add(key, f"{prefix[:-1]} have no key", "Remove the line.")
         self._fields(plan, node.get("fields"), prefix)
         plan.skip = parse_conditions(node.get("skip_when"), self.report)
         self._blocks(plan, node, _BLOCK_WORDS, prefix)
         self._complete(plan, node, prefix)
-        return Block(node, each.text if each is not None else "", path, plan)
+        return Block(node, each.text if each is not None else "", path, plan, word)
 
     # ------------------------------------------------------------ completeness
 
@@ -301,12 +328,25 @@ class Reading:
 
 
 def _mapped(plan: Plan, prefix: str) -> list[str]:
-    names = [f"{prefix}{name}" for name in plan.fields]
+    names = [f"{prefix}{name}" for name in (*plan.fields, *sorted(plan.broken))]
     for name, blocks in plan.blocks.items():
         names.append(f"{prefix}{name}")
         for block in blocks:
             names += _mapped(block.plan, f"{prefix}{name}.")
     return names
+
+
+def _before(line: Line, use: Use) -> str:
+    """What stands left of a step that cannot work there."""
+    at = line.steps.index(use)
+    if not at:
+        return ""
+    return f"Write it before | {line.steps[at - 1].written}, or leave it out."
+
+
+def _tables_known(tables: Iterable[str]) -> str:
+    names = ", ".join(tables)
+    return f"Tables are: {names}" if names else "Write it at the end of the file: choices: {…}"
 
 
 A: dict[Kind, str] = {

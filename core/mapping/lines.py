@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from core.errors import Problem
@@ -18,18 +20,40 @@ from core.mapping.paths import Parsed, PathError, parse_path
 from core.strict import Node, nearest
 
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
-_CONDITION = re.compile(r"(?P<path>.+?) is (?P<negated>not )?(?P<value>\".*\"|\S+)")
+_CONDITION = re.compile(r"(?P<path>.+?) is (?P<negated>not )?(?P<value>one of .+|\".*\"|\S+)")
 _OPEN, _CLOSE = "[{(", "]})"
 
 
 @dataclass(slots=True)
 class Report:
-    """The problems of one file, in the order they are found."""
+    """The problems of one file, in the order they are found.
+
+    Words are those of a hold: our field, what is wrong, their path in brackets.
+    """
 
     problems: list[Problem] = field(default_factory=list)
+    our: str = ""  # the field that is being read
+    theirs: str = ""  # its path, as far as it is known
 
-    def add(self, node: Node, what: str, fix: str = "") -> None:
-        self.problems.append(node.problem(what, fix))
+    def add(self, node: Node, what: str, fix: str = "", *, at: str = "") -> None:
+        """`at`: the part of the node's text that is wrong; its column is shown."""
+        self.problems.append(node.problem(self._said(what), fix, at=at))
+
+    def _said(self, what: str) -> str:
+        if not self.our:
+            return what
+        named = what if what.startswith(f"{self.our} ") else f"{self.our}: {what}"
+        shown = self.theirs and self.theirs not in what
+        return f"{named} ({self.theirs})" if shown else named
+
+    @contextmanager
+    def about(self, our: str, theirs: str = "") -> Iterator[None]:
+        before = self.our, self.theirs
+        self.our, self.theirs = our, theirs
+        try:
+            yield
+        finally:
+            self.our, self.theirs = before
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +64,7 @@ class Use:
     step: Step
     argument: Any = None
     path: Parsed | None = None
+    written: str = ""  # as the operator wrote it, for `explain`
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +80,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`word` None asks for emptiness."""
+    """`asks`: for a word, one of several, emptiness, or nought."""
 
     node: Node
     path_text: str
     path: Parsed | None
     negated: bool
-    word: str | None
+    asks: Literal["word", "one_of", "empty", "zero"]
+    words: tuple[str, ...] = ()
 
 
 def split_pipes(text: str) -> list[str]:
@@ -100,6 +126,8 @@ def parse_line(
     if not isinstance(node.scalar, str):  # a plain number or true/false is itself
         return Line(node, constant=node.scalar)
     head, *tail = split_pipes(node.text)
+    if not head.startswith("="):
+        report.theirs = head
     uses = tuple(use for text in tail if (use := _use(text, node, steps, report)) is not None)
     if len(uses) != len(tail):
         return None
@@ -118,7 +146,7 @@ def read_path(text: str, node: Node, report: Report) -> Parsed | None:
     try:
         return parse_path(text)
     except PathError as error:
-        report.add(node, f"the path {text} {error}")
+        report.add(node, f"the path {text} {error}", at=text)
         return None
 
 
@@ -135,29 +163,44 @@ def _use(text: str, node: Node, steps: Mapping[str, Step], report: Report) -> Us
     step = steps.get(name)
     if step is None:
         known = nearest(name, steps) or f"Steps are: {' '.join(sorted(steps))}"
-        report.add(node, f'"{name}" is not a step' if name else "a step is missing after |", known)
+        what = f'"{name}" is not a step' if name else "a step is missing after |"
+        report.add(node, what, known, at=f"{text}" if name else "|")
         return None
     if step.arg == "none" and rest:
-        report.add(node, f"{name} takes nothing after it, not {rest}")
+        report.add(node, f"{name} takes nothing after it, not {rest}", at=text)
         return None
     if step.arg_needed and not rest:
-        report.add(node, f"{name} needs {_NEEDS[step.arg]} after it", f"For example: {_SHOW[name]}")
+        what, show = f"{name} needs {_NEEDS[step.arg]} after it", f"For example: {_SHOW[name]}"
+        report.add(node, what, show, at=text)
         return None
     try:
-        return _argument(name, step, rest) if rest else Use(name, step)
+        use = _argument(name, step, rest) if rest else Use(name, step)
+        return replace(use, written=f"{name} {rest}".strip())
     except PathError as error:
-        report.add(node, f"{name}: the path {rest} {error}")
+        report.add(node, f"{name}: the path {rest} {error}", at=rest)
     except ValueError as error:
-        report.add(node, f"{name}: {error}")
+        what, *fix = error.args
+        report.add(node, f"{name}: {what}", *fix, at=rest)
     return None
 
 
-_NEEDS = {"text": "a text in double quotes", "value": "a value", "table": "a table of choices"}
+_NEEDS = {
+    "text": "a text in double quotes",
+    "value": "a value",
+    "table": "a table of choices",
+    "operand": "a number or a path",
+    "units": "a table of choices and the path of the unit",
+}
 _SHOW = {
     "join": 'join ", "',
     "contains": 'contains "COD"',
     "default": 'default "EUR"',
     "choose": "choose payment",
+    "times": "times 12",
+    "per": "per quantity",
+    "plus": "plus shipping.tax",
+    "minus": "minus discounted_price",
+    "units": "units packs uom",
 }
 
 
@@ -169,6 +212,15 @@ def _argument(name: str, step: Step, rest: str) -> Use:
         return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
     if step.arg == "table":
         return Use(name, step, word)
+    if step.arg == "country":
+        return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
+    if step.arg == "operand":
+        return _operand(name, step, rest)
+    if step.arg == "units":
+        table, _, path = rest.partition(" ")
+        if not path.strip():
+            raise ValueError(f"needs {_NEEDS['units']} after it", f"For example: {_SHOW[name]}")
+        return Use(name, step, table, path=parse_path(path.strip()))
     if step.arg == "value" and not is_text:
         return Use(name, step, _plain_value(rest))
     if not is_text:
@@ -182,12 +234,21 @@ def _argument(name: str, step: Step, rest: str) -> Use:
     return Use(name, step, word)
 
 
+def _operand(name: str, step: Step, rest: str) -> Use:
+    """A plain number, or a path."""
+    if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,12})?", rest):
+        if name == "per" and not Decimal(rest):
+            raise ValueError("cannot divide by 0")
+        return Use(name, step, Decimal(rest))
+    return Use(name, step, path=parse_path(rest))
+
+
 def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
         hint = nearest(name, available_timezones()) or 'They look like "Asia/Kolkata".'
-        raise ValueError(f'"{name}" is not a time zone. {hint}') from None
+        raise ValueError(f'"{name}" is not a time zone', hint) from None
 
 
 def _plain_value(text: str) -> str | int | bool:
@@ -215,7 +276,8 @@ def _condition(node: Node, report: Report, *, paths: bool) -> Condition | None:
         report.add(
             node,
             "skip_when is not understood",
-            "Write: PATH is VALUE, PATH is not VALUE, PATH is empty, or PATH is present",
+            "Write: PATH is VALUE, PATH is not VALUE, PATH is one of VALUE, VALUE, PATH is empty,"
+            " PATH is present, or PATH is zero",
         )
         return None
     text, value = match["path"].strip(), match["value"]
@@ -224,8 +286,18 @@ def _condition(node: Node, report: Report, *, paths: bool) -> Condition | None:
         return None
     negated = bool(match["negated"])
     if value in ("empty", "present"):
-        return Condition(node, text, path, negated != (value == "present"), None)
-    return Condition(node, text, path, negated, _unquote(value))
+        return Condition(node, text, path, negated != (value == "present"), "empty")
+    if value == "zero":
+        return Condition(node, text, path, negated, "zero")
+    if value.startswith("one of "):
+        words = tuple(_unquote(word) for word in _listed(value.removeprefix("one of ")))
+        return Condition(node, text, path, negated, "one_of", words)
+    return Condition(node, text, path, negated, "word", (_unquote(value),))
+
+
+def _listed(text: str) -> list[str]:
+    """Cut at commas outside quotes."""
+    return [word.strip() for word in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+', text)]
 
 
 def entries(node: Node | None, what: str, report: Report) -> Iterator[tuple[Node, Node]]:

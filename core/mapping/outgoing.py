@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.mapping import steps
-from core.mapping.build import Marks, assign, function, functions
+from core.mapping.build import Marks, assign, function, functions, tested
 from core.mapping.catalog import OUTGOING, Kind
 from core.mapping.incoming import A
 from core.mapping.lines import Condition, Line, Report, Use, entries, parse_conditions, parse_line
 from core.mapping.paths import Names, call, load
 from core.mapping.shape import fields_of, names_of
+from core.mapping.tables import Beside, with_rows
+from core.mapping.watching import Watch
 from core.strict import Node, nearest
 
 HEAD = frozenset({"mapping", "version", "sends", "body", "choices", "required"})
@@ -45,12 +47,21 @@ class Ours:
 class Outgoing:
     """Reads, checks and builds one outgoing file in one walk."""
 
-    def __init__(self, root: Node, command: type, report: Report, marks: Marks) -> None:
+    def __init__(
+        self,
+        root: Node,
+        command: type,
+        report: Report,
+        marks: Marks,
+        watch: Watch | None = None,
+        beside: Beside | None = None,
+    ) -> None:
+        self._beside = beside or Beside()
         self._root = root
         self._command = command
         self._report = report
         self._marks = marks
-        self._names = Names()
+        self._names = Names(watch)
         self._functions: list[ast.stmt] = []
         self._tables: dict[str, Node] = {}
         self._used: set[str] = set()
@@ -98,8 +109,9 @@ class Outgoing:
             return self._list(node, scope, prefix)
         if node.kind == "map":
             return self._object(node.items(), scope, prefix, top=top)
-        line = parse_line(node, OUTGOING, self._report, paths=False)
-        return None if line is None else self._line(line, scope, prefix)
+        with self._report.about(prefix[:-1]):
+            line = parse_line(node, OUTGOING, self._report, paths=False)
+            return None if line is None else self._line(line, scope, prefix)
 
     def _object(
         self, pairs: Any, scope: type, prefix: str, *, top: bool = False
@@ -184,6 +196,7 @@ class Outgoing:
         )
         ignore = ast.ExceptHandler(self._names.constant(steps.Ignored), None, [ast.Continue()])
         skips: list[ast.stmt] = [ast.If(test, [ast.Continue()], []) for test in tests]
+        skips = [*self._names.entered(their), *skips]
         loop = ast.For(
             ast.Tuple([ast.Name("at", ast.Store()), ast.Name("item", ast.Store())], ast.Store()),
             call("enumerate", load("entries")),
@@ -207,10 +220,8 @@ class Outgoing:
         ours = self._ours(condition.node, condition.path_text, scope)
         if ours is None:
             return None
-        if condition.word is None:
-            test = self._names.run(steps.bare, ours.code)
-        elif ours.kind in ("text", "whole", "flag", "number"):
-            test = self._names.run(steps.says, ours.code, ast.Constant(condition.word))
+        if condition.asks == "empty" or ours.kind in ("text", "whole", "flag", "number"):
+            test = tested(self._names, condition, ours.code)
         else:
             self._report.add(condition.node, f"{condition.path_text} can only be empty or present")
             return None
@@ -229,12 +240,16 @@ class Outgoing:
             ours = Ours(self._names.constant(line.constant), _constant_kind(line.constant))
         if ours is None:
             return None
+        ours = self._noted(ours, their, line.path_text or line.node.text)
         for use in line.steps:
             ours = self._step(use, ours, line)
             if ours is None:
                 return None
+            ours = self._noted(ours, their, use.written)
         if ours.kind not in _FINAL:
-            self._report.add(line.node, f"{line.path_text}: {_HELP[ours.kind]}")
+            what = _HELP[ours.kind]
+            said = f"{line.path_text} {what}" if what.startswith("is ") else what
+            self._report.add(line.node, said)
             return None
         result = ours.code
         if ours.kind in ("texts", "wholes", "numbers"):
@@ -244,14 +259,18 @@ class Outgoing:
         if their in self._required:
             result = self._names.run(steps.need_full, result)
         self._marks.place(result, line.node, their, line.path_text)
+        result = self._names.tried(self._names.noted(result, their, ""), their)
+        self._marks.place(result, line.node, their, line.path_text)
         return result
+
+    def _noted(self, ours: Ours, their: str, step: str) -> Ours:
+        return replace(ours, code=self._names.noted(ours.code, their, step))
 
     def _step(self, use: Use, ours: Ours, line: Line) -> Ours | None:
         if ours.kind not in use.step.takes:
             what = A.get(ours.kind, "a list" if ours.kind in _PLURAL.values() else "a group")
-            self._report.add(
-                line.node, f"{use.name} cannot work on {what}", _HELP.get(ours.kind, "")
-            )
+            said, fix = f"{use.name} cannot work on {what}", _HELP.get(ours.kind, "")
+            self._report.add(line.node, said, fix, at=use.written)
             return None
         arguments = [] if use.argument is None else [use.argument]
         if use.step.arg == "table":
@@ -267,13 +286,14 @@ class Outgoing:
     def _table(self, node: Node, name: str) -> steps.Table | None:
         table = self._tables.get(name)
         if table is None:
-            self._report.add(node, f"there is no choices.{name}", nearest(name, self._tables))
+            known = nearest(name, self._tables)
+            self._report.add(node, f"there is no choices.{name}", known, at=f"choose {name}")
             return None
         self._used.add(name)
         words: dict[str, Any] = {}
         ignored: set[str] = set()
         otherwise: Any = "hold"
-        for key, value in entries(table, f"choices.{name}", self._report):
+        for key, value in entries(with_rows(table, self._beside), f"choices.{name}", self._report):
             if key.text == "otherwise" and not key.quoted:
                 otherwise = value.scalar
             elif value.text == "ignore" and not value.quoted:

@@ -9,6 +9,7 @@ as Python: names of theirs become string constants, nothing else (T9).
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, cast
@@ -22,6 +23,8 @@ from jmespath.exceptions import (
     ParseError,
 )
 from jmespath.visitor import TreeInterpreter
+
+from core.mapping.watching import Watch
 
 Parsed = dict[str, Any]
 
@@ -42,7 +45,11 @@ def parse_path(text: str) -> Parsed:
     if len(text) > PATH_MAX:
         raise PathError(f"is longer than {PATH_MAX} characters")
     try:
-        parsed = cast(Parsed, jmespath.compile(text).parsed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PendingDeprecationWarning)
+            parsed = cast(Parsed, jmespath.compile(text).parsed)
+    except PendingDeprecationWarning:
+        raise PathError("has a text in ` `; text stands in ' '") from None
     except IncompleteExpressionError:
         raise PathError("ends too early") from None
     except (ParseError, LexerError) as error:
@@ -202,10 +209,14 @@ RUNTIME: dict[str, Any] = {
 
 
 class Names:
-    """The global names of one compiled mapping: constants that are no literals."""
+    """The global names of one compiled mapping: constants that are no literals.
 
-    def __init__(self) -> None:
+    With a `watch` the same code also tells what it comes to, step by step.
+    """
+
+    def __init__(self, watch: Watch | None = None) -> None:
         self.bound: dict[str, Any] = dict(RUNTIME)
+        self.watch = watch
         self._count = 0
 
     def fresh(self, prefix: str) -> str:
@@ -223,6 +234,29 @@ class Names:
         name = f"run_{function.__module__.rpartition('.')[2]}_{function.__name__}"
         self.bound.setdefault(name, function)
         return call(name, *args)
+
+    def noted(self, value: ast.expr, our: str, step: str) -> ast.expr:
+        """The same value, told to whoever watches."""
+        if self.watch is None:
+            return value
+        seen = self.constant(self.watch.seen)
+        return ast.Call(seen, [ast.Constant(our), ast.Constant(step), value], [])
+
+    def tried(self, value: ast.expr, our: str, instead: ast.expr | None = None) -> ast.expr:
+        """Whoever watches wants to see what comes after a value that cannot be taken."""
+        if self.watch is None:
+            return value
+        nothing = ast.arguments([], [], None, [], [], None, [])
+        tried = self.constant(self.watch.tried)
+        other = instead or ast.Constant(None)
+        return ast.Call(tried, [ast.Constant(our), ast.Lambda(nothing, value), other], [])
+
+    def entered(self, our: str) -> list[ast.stmt]:
+        """Inside a loop: which entry of which list is next."""
+        if self.watch is None:
+            return []
+        entered = self.constant(self.watch.entered)
+        return [ast.Expr(ast.Call(entered, [ast.Constant(our), load("at")], []))]
 
 
 def load(name: str) -> ast.Name:

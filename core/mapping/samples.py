@@ -11,6 +11,7 @@ is one of our commands as JSON and `expect` is their body.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,7 +23,7 @@ from core import codec
 from core.clock import aware
 from core.errors import ConfigError, Hold, InvariantBroken, Problem
 from core.mapping.lines import Line
-from core.mapping.mapping import Mapping, load_mapping
+from core.mapping.mapping import Mapping, load_mapping, stem_of
 from core.mapping.paths import chain
 from core.model import COMMANDS
 from core.money import Money
@@ -33,7 +34,7 @@ SAMPLE_MAX = 4 * 1024 * 1024
 
 
 def tests_of(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.test.yaml")
+    return path.with_name(f"{stem_of(path)}.test.yaml")
 
 
 def run_samples(
@@ -41,7 +42,7 @@ def run_samples(
 ) -> list[Problem]:
     """Every example that does not come out as written; empty where all do."""
     file = file or f"mappings/{path.parent.name}/{path.name}"
-    tests, shown = tests_of(path), f"{file.removesuffix('.yaml')}.test.yaml"
+    tests, shown = tests_of(path), f"{file.removesuffix('.yaml').removesuffix('.edit')}.test.yaml"
     if not tests.exists():
         return []
     try:
@@ -52,6 +53,20 @@ def run_samples(
     if root.kind != "list":
         return [root.problem("examples are a list", "Each begins with - name:")]
     return _Run(mapping, path.parent).all(root)
+
+
+def samples_of(path: Path) -> list[Json]:
+    """The documents the examples beside a mapping name, each once, as they are."""
+    try:
+        root = read_yaml(tests_of(path), tests_of(path).name, inside=path.parent)
+    except ConfigError:
+        return []
+    named = {g.text for case in root if case.kind == "map" and (g := case.get("given"))}
+    found = []
+    for name in sorted(named):
+        with contextlib.suppress(OSError, Malformed):
+            found.append(load_json((path.parent / name).read_bytes()[: SAMPLE_MAX + 1]))
+    return found
 
 
 class _Run:

@@ -88,9 +88,35 @@ def members(value: Raw) -> list[Raw]:
     raise StepError(value, "is not a list", "not_list")
 
 
+def pairs(value: Raw) -> list[Raw]:
+    """What `keyed` walks: each name of a map with what stands under it."""
+    if value is None:
+        return []
+    if type(value) is dict:
+        return [{"key": name, "value": each} for name, each in value.items()]
+    raise StepError(value, "is not a map of names", "not_map")
+
+
 def says(value: Raw, word: str) -> bool:
     """skip_when PATH is WORD."""
     return not isinstance(value, list | dict) and value is not None and _word(value) == word
+
+
+def says_one(value: Raw, words: tuple[str, ...]) -> bool:
+    """skip_when PATH is one of WORD, WORD."""
+    return any(says(value, word) for word in words)
+
+
+def is_zero(value: Raw) -> bool:
+    """skip_when PATH is zero: 0 however it is written, and nothing at all."""
+    if value is None or value == "":
+        return True
+    if isinstance(value, bool | list | dict):
+        return False
+    try:
+        return number(value) == 0
+    except StepError:
+        return False
 
 
 def trim(value: Raw) -> str | None:
@@ -121,21 +147,9 @@ def sku(value: Raw) -> str | None:
     return word
 
 
-def country(value: Raw) -> str | None:
-    word = trim(value)
-    if not word:
-        return None
-    if not (len(word) == 2 and word.isascii() and word.isalpha()):
-        raise StepError(value, "is not a two-letter country code", "not_country")
-    return word.upper()
-
-
-def phone(value: Raw) -> str | None:
-    word = trim(value)
-    if not word:
-        return None
-    digits = "".join(sign for sign in word if sign.isascii() and sign.isdigit())
-    return f"+{digits}" if word.startswith("+") else digits
+def false_to_none(value: Raw) -> Raw:
+    """Some systems write false for "there is nothing"."""
+    return None if value is False else value
 
 
 def join(value: Raw, separator: str) -> str | None:

@@ -335,6 +335,59 @@ item_lists = Table(
     Column("doc", LargeBinary, nullable=False),  # JSON, compressed
 )
 
+#: Every text of a mapping that came into force; a row of the inbox names the one it was read by.
+mapping_texts = Table(
+    "mapping_texts",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    _word("connector"),
+    _word("stem"),  # the file's name without .yaml
+    _word("version"),  # "shopify.order v3 1f2e3d4c"
+    _word("hash"),
+    Column("doc", LargeBinary, nullable=False),  # compressed
+    _instant("since", nullable=False),
+)
+Index("mapping_text_of", mapping_texts.c.connector, mapping_texts.c.stem)
+
+#: Which fields their documents have, of which kinds, and since when: never a value (H27).
+#: `documents` counts those that had it, `last` is the number of the last one that did.
+shapes = Table(
+    "shapes",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("resource", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    _word("kinds"),
+    _count("documents"),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+)
+
+#: How many documents of each resource were looked at, and up to which row of the inbox.
+shapes_seen = Table(
+    "shapes_seen",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("resource", String, primary_key=True),
+    _count("documents"),
+    _count("seq"),
+)
+
+#: What a vendor changed. what: new | vanished | retyped. `example`: where it was first seen.
+drifts = Table(
+    "drifts",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("resource", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("what", String, primary_key=True),
+    _word("detail"),
+    _word("example"),
+    _count("documents"),
+    _instant("since", nullable=False),
+    _instant("until", nullable=False),
+)
+
 prices = Table(
     "prices",
     metadata,

@@ -92,7 +92,9 @@ def test_h35_check_names_file_line_and_what_to_write(
     assert done.stdout == ""
     said = done.stderr.partition("truecount check: nothing was started or changed.\n\n")[2]
     assert f"{words}" in said
-    marked = {int(line) for line in re.findall(rf"^{stage.config}:(\d+)  ", said, re.MULTILINE)}
+    marked = {
+        int(line) for line in re.findall(rf"^{stage.config}:(\d+)(?::\d+)?  ", said, re.MULTILINE)
+    }
     assert line_of(stage, new.partition("\n")[0]) in marked, said
     assert "books-key-in-the-file" not in said  # not even a wrong place for a secret shows it
     assert not touched.exists()
@@ -124,8 +126,9 @@ def test_a_broken_mapping_is_refused_with_its_line(stage: Stage) -> None:
     path.write_text(path.read_text().replace("total | money", "total | mony"))
     done = stage.cli("check")
     assert done.returncode == 2
-    line = path.read_text()[: path.read_text().index("| mony")].count("\n") + 1
-    assert f"{path}:{line}  " in done.stderr
+    before = path.read_text()[: path.read_text().index("mony")]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    assert f"{path}:{line}:{column}  total: " in done.stderr
     assert "money" in done.stderr.partition("mony")[2]  # the nearest right name
 
 

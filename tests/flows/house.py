@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from core import items_in_force, operate, rules_in_force, stock, views
+from core import items_in_force, mappings_in_force, operate, rules_in_force, stock, views
 from core.app import App, build, open_state
 from core.clock import ManualClock
 from core.config import load_config
@@ -221,6 +221,7 @@ class House:
         await open_state(app)
         await items_in_force.restore(app)
         await rules_in_force.restore(app)
+        await mappings_in_force.restore(app)
         await app.outbox.recover()
         await app.publisher.recover()
         await app.sweep.prepare()

@@ -265,6 +265,7 @@ def look(stage: Stage, texts: dict[str, bytes]) -> None:
         texts[f"trace {name}"] = said(stage, "trace", name) + said(stage, "trace", name, "--json")
     for words in ([], ["--html"], ["--json"], ["--send"]):
         texts[" ".join(["report", *words])] = said(stage, "report", "--date", today, *words)
+    look_at_mappings(stage, texts)
     texts["reconcile"] = said(stage, "reconcile", "--date", today)
     token = (stage.state / "operations.token").read_text()
     for path in ("/metrics", "/", "/healthz", "/readyz"):
@@ -275,6 +276,38 @@ def look(stage: Stage, texts: dict[str, bytes]) -> None:
             texts[f"GET {path} {answer.status_code}"] = answer.content
     hooks = httpx.get(f"http://127.0.0.1:{stage.hooks}/hooks/shop", trust_env=False)
     texts["GET /hooks/shop"] = hooks.content
+
+
+def look_at_mappings(stage: Stage, texts: dict[str, bytes]) -> None:
+    """Documents are opened for these: what they print, write and send must hold no buyer."""
+    trial = stage.folder / "trial"
+    for connector, old, new in (
+        ("generic_channel", "buyer.name", "buyer.street"),
+        ("shopify", "shippingAddress.name", "shippingAddress.address1"),
+    ):
+        source = stage.mappings / connector / "order.yaml"
+        path = trial / connector / "order.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert old in source.read_text()
+        text = source.read_text().replace(old, new).replace("| sku", "| sku | lower")
+        path.write_text(text)
+        page = trial / f"{connector}.html"
+        texts[f"preview {connector}"] = said(
+            stage, "mapping", "preview", str(path), "--html", str(page)
+        )
+        texts[f"preview {connector} as a page"] = page.read_bytes()
+        texts[f"preview {connector} --json"] = said(
+            stage, "mapping", "preview", str(path), "--json"
+        )
+    for system in ("shop", "web"):
+        into = trial / "recorded" / system
+        said(stage, "mapping", "sample", system, "order", "--into", str(into))
+        written = sorted(into.glob("*.json"))
+        assert written, system
+        for one in written:
+            texts[f"fixture {system} {one.name}"] = one.read_bytes()
+    texts["coverage"] = said(stage, "mapping", "coverage")
+    texts["drift"] = said(stage, "mapping", "drift", "--json")
 
 
 #: "echoed": a system that repeats the buyer in its refusal. core/answers.py blots out what it can

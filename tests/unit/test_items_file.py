@@ -200,7 +200,7 @@ aliases:
 
 def test_a_key_that_stands_twice(tmp_path: Path) -> None:
     assert refused(tmp_path, "kits:\n  GIFT: {TEA: 1}\n  GIFT: {MUG: 1}\n") == [
-        'items.yaml:3  "GIFT" is already set in line 2\n  Remove one.'
+        'items.yaml:3:3  "GIFT" is already set in line 2\n  Remove one.'
     ]
 
 

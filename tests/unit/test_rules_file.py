@@ -358,8 +358,8 @@ FILES = {
         1,
         '"rule" is not an option\n  Did you mean "rules"?',
     ),
-    "not YAML": ("rules:\n  - cap: 5\n\t- cap: 6", 3, "a tab where only spaces may indent"),
-    "a key twice": ("rules:\n  - cap: 5\n    cap: 6", 3, '"cap" is already set in line 2'),
+    "not YAML": ("rules:\n  - cap: 5\n\t- cap: 6", "3:1", "a tab where only spaces may indent"),
+    "a key twice": ("rules:\n  - cap: 5\n    cap: 6", "3:5", '"cap" is already set in line 2'),
 }
 
 

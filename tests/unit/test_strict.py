@@ -176,7 +176,7 @@ def test_keys_are_always_text_and_every_node_knows_its_place():
     assert [(each.value, each.line, each.column) for each in deep] == [("a", 3, 13), ("b", 4, 3)]
     assert root.get("absent") is None
     assert (len(root), len(deep), bool(load_yaml("{}", "f"))) == (2, 2, True)
-    assert str(deep.problem("is wrong", "Do this.")) == "dir/f.yaml:3  is wrong\n  Do this."
+    assert str(deep.problem("is wrong", "Do this.")) == "dir/f.yaml:3:12  is wrong\n  Do this."
     assert isinstance(deep.error("is wrong"), ConfigError)
 
 
@@ -189,40 +189,40 @@ QUOTES = (
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", 'f.yaml:3  "a" is already set in line 1\n  Remove one.'),
-        ("a: {b: 1, b: 2}", 'f.yaml:1  "b" is already set in line 1\n  Remove one.'),
+        ("a: 1\nb: 2\na: 3", 'f.yaml:3:1  "a" is already set in line 1\n  Remove one.'),
+        ("a: {b: 1, b: 2}", 'f.yaml:1:11  "b" is already set in line 1\n  Remove one.'),
         (
             "a: &x 1\nb: *x",
-            "f.yaml:1  &x is an anchor\n  Write the value out.\n"
-            "f.yaml:2  *x is an alias\n  Write the value out.",
+            "f.yaml:1:4  &x is an anchor\n  Write the value out.\n"
+            "f.yaml:2:4  *x is an alias\n  Write the value out.",
         ),
-        ("a: {b: 1}\nc:\n  <<: {d: 1}", "f.yaml:3  merging with << is not used here"),
+        ("a: {b: 1}\nc:\n  <<: {d: 1}", "f.yaml:3:3  merging with << is not used here"),
         (
             "a: !!python/object/apply:os.system [x]",
-            "f.yaml:1  tag:yaml.org,2002:python/object/apply:os.system is a tag\n"
+            "f.yaml:1:4  tag:yaml.org,2002:python/object/apply:os.system is a tag\n"
             "  Quote the value if it begins with !.",
         ),
-        ("a: !x 1", "f.yaml:1  !x is a tag\n  Quote the value if it begins with !."),
-        ("[" * 5000, "f.yaml:1  nested deeper than 20 levels"),
-        ("a:\n\tb: 1", "f.yaml:2  a tab where only spaces may indent\n  Indent with spaces."),
+        ("a: !x 1", "f.yaml:1:4  !x is a tag\n  Quote the value if it begins with !."),
+        ("[" * 5000, "f.yaml:1:21  nested deeper than 20 levels"),
+        ("a:\n\tb: 1", "f.yaml:2:1  a tab where only spaces may indent\n  Indent with spaces."),
         ("", "f.yaml:1  is empty"),
         ("# only a comment\n", "f.yaml:1  is empty"),
-        ("a: 1\n---\nb: 2", "f.yaml:2  a second document begins here\n  One file, one document."),
+        ("a: 1\n---\nb: 2", "f.yaml:2:1  a second document begins here\n  One file, one document."),
         (
             "a: 1\nb: [0].x",
-            f"f.yaml:2  not YAML: expected <block end>, but found '<scalar>'\n  {QUOTES}",
+            f"f.yaml:2:7  not YAML: expected <block end>, but found '<scalar>'\n  {QUOTES}",
         ),
         (
             "a: @",
-            f"f.yaml:1  not YAML: found character '@' that cannot start any token\n  {QUOTES}",
+            f"f.yaml:1:4  not YAML: found character '@' that cannot start any token\n  {QUOTES}",
         ),
-        ("a: b: c", f"f.yaml:1  not YAML: mapping values are not allowed here\n  {QUOTES}"),
-        ("[a, b]: 1", "f.yaml:1  a key must be one word or text"),
-        ("a: 1\nb: \x00", "f.yaml:2  a character that no text file has"),
-        ('a: "\\uD800"', "f.yaml:1  text with a NUL or half a character"),
-        ('a: "\\0"', "f.yaml:1  text with a NUL or half a character"),
+        ("a: b: c", f"f.yaml:1:5  not YAML: mapping values are not allowed here\n  {QUOTES}"),
+        ("[a, b]: 1", "f.yaml:1:1  a key must be one word or text"),
+        ("a: 1\nb: \x00", "f.yaml:2:4  a character that no text file has"),
+        ('a: "\\uD800"', "f.yaml:1:4  text with a NUL or half a character"),
+        ('a: "\\0"', "f.yaml:1:4  text with a NUL or half a character"),
         ('a: "\\UFFFFFFFF"', "f.yaml:1  an escape in a quoted text that is no character"),
-        (f"a: {'9' * 401}", "f.yaml:1  a number with more than 400 digits"),
+        (f"a: {'9' * 401}", "f.yaml:1:4  a number with more than 400 digits"),
         ("a: " + "x" * 1024 * 1024, "f.yaml:1  is larger than 1 MiB"),
     ],
     ids=range(21),

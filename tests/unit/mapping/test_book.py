@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import MappingError
-from core.mapping import MappingBook
+from core.mapping import MappingBook, load_mapping, run_samples
 from tests.unit.mapping.mapped import DOCUMENT, ORDER, SEND, changed, load, write
 
 MANUAL = Path(__file__).parents[3] / "docs" / "mappings.md"
@@ -37,6 +37,18 @@ def test_a_book_finds_by_connector_and_name_in_the_right_direction(folder):
     assert book.incoming("shop", "listing") is None
     assert book.incoming("other", "order") is None
     assert sorted(mapping.name for mapping in book) == ["shop.fulfill_order", "shop.order"]
+
+
+def test_an_edit_on_trial_is_never_in_force_and_is_called_as_what_it_would_be(folder):
+    edit = folder / "shop" / "order.edit.yaml"
+    edit.write_text(changed("version: 1", "version: 2").replace("PAID: paid", "PAID: cod"))
+    book = MappingBook.load(folder, ["shop"])
+    assert book.incoming("shop", "order").version == 1
+    assert book.incoming("shop", "order.edit") is None
+    mapping = load_mapping(edit, "shop/order.edit.yaml")
+    assert (mapping.name, mapping.version) == ("shop.order", 2)
+    [problem] = run_samples(edit, "shop/order.edit.yaml", mapping)
+    assert str(problem) == ('shop/order.test.yaml:1:57  it: payment is "cod", not paid')
 
 
 def test_the_version_of_a_row_names_file_version_and_bytes(folder):

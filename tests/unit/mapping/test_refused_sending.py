@@ -19,158 +19,163 @@ SENT = [
     case(
         "a plain value of a list that is broken",
         to_send("    fields:\n      sku: sku\n      qty: quantity\n", "    value: skew\n"),
-        "8  skew is not a field of ours\n  Fields are: line, sku, quantity, lot, expires_on",
+        "8:12  items: skew is not a field of ours\n"
+        "  Fields are: line, sku, quantity, lot, expires_on",
     ),
     case(
         "a step on a list",
         to_send("  reference: reference", "  r: lines.sku | upper"),
-        "5  upper cannot work on a list",
+        "5:18  r: upper cannot work on a list (lines.sku)",
     ),
     case(
         "a list inside a group that is none",
         to_send("each: lines", "each: lines.sku"),
-        "7  lines.sku is not a list of ours",
+        "7:11  lines.sku is not a list of ours",
     ),
     case(
         "an unknown name through a list",
         to_send("  reference: reference", "  r: lines.skew"),
-        "5  skew is not a field of ours\n  Fields are: line, sku, quantity, lot, expires_on",
+        "5:6  r: skew is not a field of ours (lines.skew)\n"
+        "  Fields are: line, sku, quantity, lot, expires_on",
     ),
     case(
         "a condition on what is no text",
         to_send("    each: lines", "    each: lines\n    skip_when: sku is empty").replace(
             "  reference: reference", "  w:\n    skip_when: ship_by is now\n    fields: {a: order}"
         ),
-        "6  ship_by can only be empty or present",
+        "6:16  ship_by can only be empty or present",
     ),
     case(
         "unknown name of ours",
         to_send("  reference: reference", "  reference: refrence"),
-        '5  refrence is not a field of ours\n  Did you mean "reference"?',
+        '5:14  reference: refrence is not a field of ours\n  Did you mean "reference"?',
     ),
     case(
         "unknown inner name",
         to_send("  reference: reference", "  zip: ship_to.zip"),
-        '5  ship_to.zip is not a field of ours\n  Did you mean "ship_to.city"?',
+        '5:8  zip: ship_to.zip is not a field of ours\n  Did you mean "ship_to.city"?',
     ),
     case(
         "unknown name in a list",
         to_send("sku: sku", "sku: skew"),
-        "9  skew is not a field of ours\n  Fields are: line, sku, quantity, lot, expires_on",
+        "9:12  items.sku: skew is not a field of ours\n"
+        "  Fields are: line, sku, quantity, lot, expires_on",
     ),
     case(
         "money without a form",
         to_send("  reference: reference", "  cod: cash_to_collect"),
-        "5  cash_to_collect: money must say its form: add | decimal, | amount or | minor",
+        "5:8  cod: money must say its form: add | decimal, | amount or | minor (cash_to_collect)",
     ),
     case(
         "time without a form",
         to_send("  reference: reference", "  by: ship_by"),
-        "5  ship_by: a time must say its form: add | iso, | date or | epoch",
+        "5:7  by: a time must say its form: add | iso, | date or | epoch (ship_by)",
     ),
     case(
         "a group",
         to_send("  reference: reference", "  to: ship_to"),
-        "5  ship_to: is a group; name one of its fields",
+        "5:7  to: ship_to is a group; name one of its fields",
     ),
     case(
         "words",
         to_send("  reference: reference", "  to: extras"),
-        "5  extras: is a group; name one of its words",
+        "5:7  to: extras is a group; name one of its words",
     ),
     case(
         "a list",
         to_send("  reference: reference", "  to: lines"),
-        "5  lines: is a list; write a block with each",
+        "5:7  to: lines is a list; write a block with each",
     ),
     case(
         "parts of text",
         to_send("  reference: reference", "  to: reference.x"),
-        "5  reference.x: reference has no parts",
+        "5:7  to: reference.x: reference has no parts",
     ),
     case(
         "a wrong step",
         to_send("  reference: reference", "  cod: cash_to_collect | upper"),
-        "5  upper cannot work on money\n"
+        "5:26  cod: upper cannot work on money (cash_to_collect)\n"
         "  money must say its form: add | decimal, | amount or | minor",
     ),
     case(
         "a step of the other way",
         to_send("  reference: reference", "  r: reference | sku"),
-        '5  "sku" is not a step\n  Did you mean "sum"?',
+        '5:18  r: "sku" is not a step (reference)\n  Did you mean "sum"?',
     ),
     case(
         "each is no list",
         to_send("each: lines", "each: ship_to"),
-        "7  ship_to is not a list of ours",
+        "7:11  ship_to is not a list of ours",
     ),
     case(
         "each is unknown",
         to_send("each: lines", "each: items"),
-        '7  items is not a field of ours\n  Did you mean "lines"?',
+        '7:11  items is not a field of ours\n  Did you mean "lines"?',
     ),
     case(
         "fields missing",
         to_send("    fields:\n      sku: sku\n      qty: quantity\n", ""),
-        "7  items: fields is missing",
+        "7:5  items: fields is missing",
     ),
     case(
         "an unknown word",
         to_send("    each: lines", "    each: lines\n    skip_wen: x is 1"),
-        '8  skip_wen is not known here\n  Did you mean "skip_when"?',
+        '8:5  skip_wen is not known here\n  Did you mean "skip_when"?',
     ),
     case(
         "two ways",
         to_send("  reference: reference", "  a: reference\n  a.b: channel"),
-        "6  a is set in two ways\n  Remove one.",
+        "6:3  a is set in two ways\n  Remove one.",
     ),
     case(
         "a bad name of theirs",
         to_send("  reference: reference", "  .a: reference"),
-        '5  ".a" is not a name of theirs',
+        '5:3  ".a" is not a name of theirs',
     ),
     case(
         "skip on money",
         to_send("    each: lines", "    each: lines\n    skip_when: sku is empty").replace(
             "sku is empty", "quanty is 0"
         ),
-        '8  quanty is not a field of ours\n  Did you mean "quantity"?',
+        '8:16  quanty is not a field of ours\n  Did you mean "quantity"?',
     ),
     case(
         "required",
         to_send("body:", "required: [item]\nbody:"),
-        '4  required: item is not in the body\n  Did you mean "items"?',
+        '4:12  required: item is not in the body\n  Did you mean "items"?',
     ),
-    case("unknown top word", to_send("body:", "fields: {}\nbody:"), "4  fields is not known here"),
+    case(
+        "unknown top word", to_send("body:", "fields: {}\nbody:"), "4:1  fields is not known here"
+    ),
     case(
         "no body",
         "mapping: shop.fulfill_order\nversion: 1\nsends: fulfill_order\n",
-        "1  body is missing",
+        "1:1  body is missing",
     ),
     case(
         "unused table",
         to_send("body:", "choices: {x: {a: b}}\nbody:"),
-        "4  choices.x is used by no line",
+        "4:14  choices.x is used by no line",
     ),
     case(
         "no table",
         to_send("  reference: reference", "  r: reference | choose x"),
-        "5  there is no choices.x",
+        "5:18  r: there is no choices.x (reference)",
     ),
     case(
         "a word without theirs",
         to_send("  reference: reference\n", "  r: service | choose s\n") + "choices:\n  s: {a: }\n",
-        "12  choices.s: a has no word of theirs",
+        "12:9  r: choices.s: a has no word of theirs (service)",
     ),
     case(
         "unknown command",
         to_send("sends: fulfill_order", "sends: fulfil"),
-        '3  fulfil is not a command of ours\n  Did you mean "fulfill_order"?',
+        '3:8  fulfil is not a command of ours\n  Did you mean "fulfill_order"?',
     ),
     case(
         "no path",
         to_send("  reference: reference", "  r: '| upper'"),
-        "5  has no path\n  A constant begins with =, for example: = main",
+        "5:6  r: has no path\n  A constant begins with =, for example: = main",
     ),
 ]
 

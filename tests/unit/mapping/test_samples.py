@@ -68,9 +68,9 @@ def test_a_skipped_document(run):
         "- {name: a draft, given: samples/one.json, change: {pay: PENDING}, expect_skip: true}\n"
     )
     assert run(example, text) == ""
-    assert run(example) == "order.test.yaml:1  a draft: was not skipped"
+    assert run(example) == "order.test.yaml:1:81  a draft: was not skipped"
     wrong = example.replace("expect_skip: true", "expect: {key: 1}")
-    assert run(wrong, text) == "order.test.yaml:1  a draft: was skipped"
+    assert run(wrong, text) == "order.test.yaml:1:10  a draft: was skipped"
 
 
 def one(*lines, name="it"):
@@ -80,66 +80,69 @@ def one(*lines, name="it"):
 @pytest.mark.parametrize(
     ("examples", "message"),
     [
-        (one("  expect: {number: '#1002'}"), '3  it: number is "#1001", not #1002'),
-        (one("  expect: {total: '43.98'}"), "3  it: total is 43.97 EUR, not 43.98"),
-        (one("  expect: {total: 43.97 USD}"), "3  it: total is 43.97 EUR, not 43.97 USD"),
-        (one("  expect: {payment: cod}"), '3  it: payment is "paid", not cod'),
-        (one("  expect: {test: true}"), "3  it: test is False, not true"),
-        (one("  expect: {test: 0}"), "3  it: test is False, not 0"),
+        (one("  expect: {number: '#1002'}"), '3:20  it: number is "#1001", not #1002'),
+        (one("  expect: {total: '43.98'}"), "3:19  it: total is 43.97 EUR, not 43.98"),
+        (one("  expect: {total: 43.97 USD}"), "3:19  it: total is 43.97 EUR, not 43.97 USD"),
+        (one("  expect: {payment: cod}"), '3:21  it: payment is "paid", not cod'),
+        (one("  expect: {test: true}"), "3:18  it: test is False, not true"),
+        (one("  expect: {test: 0}"), "3:18  it: test is False, not 0"),
         (
             one("  expect: {placed_at: 2026-11-20}"),
-            "3  it: placed_at is 2026-11-20T14:03:22+00:00, not 2026-11-20",
+            "3:23  it: placed_at is 2026-11-20T14:03:22+00:00, not 2026-11-20",
         ),
-        (one("  expect:", "    lines: [{sku: A}]"), "4  it: lines has 2 entries, not 1"),
+        (one("  expect:", "    lines: [{sku: A}]"), "4:12  it: lines has 2 entries, not 1"),
         (
             one("  expect:", "    lines:", "      - {quantity: 2}", "      - {quantity: two}"),
-            "6  it: lines.1.quantity is 1, not two",
+            "6:20  it: lines.1.quantity is 1, not two",
         ),
-        (one("  expect: {nummber: 1}"), "3  it: nummber does not exist"),
-        (one("  expect: {extras.shop: a}"), "3  it: extras.shop does not exist"),
-        (one("  expect: {updated_at: x}"), "3  it: updated_at is None, not x"),
-        (one("  expect: {updated_at: null, total: null}"), "3  it: total is 43.97 EUR, not null"),
-        (one("  expect_hold: payment"), "3  it: was not held"),
+        (one("  expect: {nummber: 1}"), "3:12  it: nummber does not exist"),
+        (one("  expect: {extras.shop: a}"), "3:12  it: extras.shop does not exist"),
+        (one("  expect: {updated_at: x}"), "3:24  it: updated_at is None, not x"),
+        (
+            one("  expect: {updated_at: null, total: null}"),
+            "3:37  it: total is 43.97 EUR, not null",
+        ),
+        (one("  expect_hold: payment"), "3:16  it: was not held"),
         (
             one("  change: {pay: X}", "  expect_hold: total"),
-            '4  it: held for another reason: payment "X" is not in choices.payment (pay)',
+            '4:16  it: held for another reason: payment "X" is not in choices.payment (pay)',
         ),
         (
             one("  change: {name: null}", "  expect: {key: 1}"),
-            "1  it: held: number is missing (name)\n"
-            "  Correct the value in the system it comes from, or edit order.yaml:7 and reload;"
+            "1:9  it: held: number is missing (name)\n"
+            "  Correct the value in the system it comes from, or edit order.yaml:7:11 and reload;"
             " the record then continues by itself.",
         ),
         (
             one("  change: {items.7.qty: 1}", "  expect: {key: 1}"),
-            "3  change: items.7.qty is not in the sample",
+            "3:12  change: items.7.qty is not in the sample",
         ),
         (
             one("  change: {name.x: 1}", "  expect: {key: 1}"),
-            "3  change: name.x is not in the sample",
+            "3:12  change: name.x is not in the sample",
         ),
         (
             one("  change: {items.x: 1}", "  expect: {key: 1}"),
-            "3  change: items.x is not in the sample",
+            "3:12  change: items.x is not in the sample",
         ),
         (
             one(),
-            "1  an example has name, given and one of expect, expect_hold, expect_skip",
+            "1:3  an example has name, given and one of expect, expect_hold, expect_skip",
         ),
         (
             one("  expext: {key: 1}", "  expect: {number: '#1001'}"),
-            '3  expext is not known here\n  Did you mean "expect"?',
+            '3:3  expext is not known here\n  Did you mean "expect"?',
         ),
-        ("a: b\n", "1  examples are a list\n  Each begins with - name:"),
-        ("- a\n", "1  an example has name, given and one of expect, expect_hold, expect_skip"),
-        ("- name: [\n", "2  not YAML: "),
+        ("a: b\n", "1:1  examples are a list\n  Each begins with - name:"),
+        ("- a\n", "1:3  an example has name, given and one of expect, expect_hold, expect_skip"),
+        ("- name: [\n", "2:1  not YAML: "),
         (
             one("  expect: {key: 1}").replace("one", "two"),
-            "2  samples/two.json cannot be read: No such file or directory",
+            "2:10  samples/two.json cannot be read: No such file or directory",
         ),
         (
             one("  expect: {key: 1}").replace("samples/one.json", "../../secret.json"),
-            "2  ../../secret.json is outside the folder of the mapping",
+            "2:10  ../../secret.json is outside the folder of the mapping",
         ),
     ],
 )
@@ -151,13 +154,13 @@ def test_a_failing_example_says_where_and_what(run, examples, message):
 
 def test_a_broken_sample_file_is_named(run):
     assert run(one("  expect: {key: 1}"), document=float("nan")) == (
-        "order.test.yaml:2  samples/one.json: NaN is not a JSON value"
+        "order.test.yaml:2:10  samples/one.json: NaN is not a JSON value"
     )
 
 
 def test_an_endless_sample_file_is_not_read(run):
     said = run(one("  expect: {key: 1}"), document="x" * (4 * 1024 * 1024))
-    assert said == "order.test.yaml:2  samples/one.json is larger than 4 MiB"
+    assert said == "order.test.yaml:2:10  samples/one.json is larger than 4 MiB"
 
 
 def test_a_misspelt_path_that_happens_to_be_optional_is_noticed(run):
@@ -165,7 +168,7 @@ def test_a_misspelt_path_that_happens_to_be_optional_is_noticed(run):
     text = changed("  number: name\n", "  number: name\n  cancelled_at: canceled_at | time\n")
     document = {**DOCUMENT, "cancelled_at": None}
     assert run(one("  expect: {number: '#1001'}"), text, document) == (
-        'order.yaml:8  cancelled_at: no sample has "canceled_at"\n  Did you mean "cancelled_at"?'
+        'order.yaml:8:17  cancelled_at: no sample has "canceled_at"\n  Did you mean "cancelled_at"?'
     )
     read_too = changed("  number:", "  updated_at: cancelled_at | time\n  number:", text)
     assert run(one("  expect: {number: '#1001'}"), read_too, document) == ""
@@ -182,9 +185,9 @@ def test_an_outgoing_example_gives_our_command_and_expects_their_body(run):
     assert run(one('  expect: {to.zip: "00123"}'), nested, document) == ""
     bad = one("  expect: {reference: x, items: []}")
     assert run(bad, SEND, document) == (
-        'fulfill_order.test.yaml:3  it: reference is "truecount:shop:1:fulfill", not x\n'
-        "fulfill_order.test.yaml:3  it: items has 2 entries, not 0"
+        'fulfill_order.test.yaml:3:23  it: reference is "truecount:shop:1:fulfill", not x\n'
+        "fulfill_order.test.yaml:3:33  it: items has 2 entries, not 0"
     )
     assert run(one("  change: {lines: 5}", "  expect: {a: 1}"), SEND, document).startswith(
-        "fulfill_order.test.yaml:2  samples/one.json is not a fulfill_order of ours: "
+        "fulfill_order.test.yaml:2:10  samples/one.json is not a fulfill_order of ours: "
     )

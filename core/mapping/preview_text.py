@@ -1,0 +1,96 @@
+"""A preview as text for a terminal and as JSON; core/mapping/preview_page.py is the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.mapping.preview import Change, Effect, Held
+
+
+def headline(effect: Effect) -> str:
+    old = effect.old or "nothing in force"
+    return (
+        f"{effect.mapping}: {old} -> {effect.new}, tried on {effect.documents} recorded documents"
+    )
+
+
+def counts(effect: Effect) -> list[tuple[str, int]]:
+    """What happens to how many; together they are all documents."""
+    return [
+        ("come out the same", effect.same),
+        ("change", effect.changed),
+        ("would newly be held", sum(one.documents for one in effect.held.values())),
+        ("would be released", sum(one.documents for one in effect.released.values())),
+        ("would newly be left out", len(effect.left_out)),
+        ("would no longer be left out", len(effect.let_in)),
+        ("stay held", effect.still_held),
+    ]
+
+
+def warning(effect: Effect) -> str:
+    """Empty where nothing that was decided from already comes out differently."""
+    if not effect.posted:
+        return ""
+    return (
+        f"{effect.posted} of them are posted already ({', '.join(effect.posted_labels)}):"
+        " a reload asks first, `truecount reload --yes` takes it."
+    )
+
+
+def lines(effect: Effect) -> list[str]:
+    said = [headline(effect), ""]
+    said += [f"  {count:>6}  {words}" for words, count in counts(effect) if count]
+    if not effect.documents:
+        said.append("  nothing of it is recorded, so nothing can be said")
+    if effect.posted:
+        said += ["", warning(effect)]
+    for name, change in effect.fields.items():
+        said += ["", f"{name}: {change.documents}"]
+        said += [f"  {one.label}: {one.before} -> {one.after}" for one in change.examples]
+    said += _held("Would newly be held", effect.held)
+    said += _held("Would be released, held until now", effect.released)
+    if effect.nothing and effect.documents:
+        said += ["", "Nothing would change."]
+    return said
+
+
+def _held(title: str, groups: dict[str, Held]) -> list[str]:
+    said: list[str] = []
+    for one in groups.values():
+        said += ["", f"{title}: {one.documents}", f"  {one.reason}"]
+        said += [f"  {label}" for label in one.labels]
+    return said
+
+
+def as_json(effect: Effect) -> dict[str, Any]:
+    return {
+        "mapping": effect.mapping,
+        "old": effect.old or None,
+        "new": effect.new,
+        "documents": effect.documents,
+        "same": effect.same,
+        "changed": effect.changed,
+        "posted": effect.posted,
+        "still_held": effect.still_held,
+        "left_out": effect.left_out,
+        "let_in": effect.let_in,
+        "fields": {name: _change(one) for name, one in effect.fields.items()},
+        "held": [_group(one) for one in effect.held.values()],
+        "released": [_group(one) for one in effect.released.values()],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    examples = [
+        {"document": one.label, "before": one.before, "after": one.after} for one in change.examples
+    ]
+    return {"documents": change.documents, "examples": examples}
+
+
+def _group(held: Held) -> dict[str, Any]:
+    return {
+        "reason": held.reason,
+        "next_step": held.next_step,
+        "documents": held.documents,
+        "examples": held.labels,
+    }

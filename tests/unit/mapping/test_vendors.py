@@ -1,0 +1,83 @@
+"""The language is enough: what named systems say and want, each from its documented shapes.
+
+What these files are built from stands in their first lines; none of them has met the real
+system here, but those of Shopify, Amazon and Tryton.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.lifecycle import residue
+from core.mapping import Mapping, load_mapping, run_samples
+from core.mapping.coverage import coverage_of
+from core.mapping.samples import samples_of
+from core.mapping.samples import tests_of as examples_of
+from core.model import Order
+
+ROOT = Path(__file__).resolve().parents[3] / "mappings"
+FILES = sorted(path for path in ROOT.glob("*/*.yaml") if ".test." not in path.name)
+
+#: What each system's folder has. A line that is missing is work that is missing.
+SYSTEMS = {
+    "shopify": "order listing return",
+    "amazon": "order listing return",
+    "ebay": "order listing return confirm_shipment",
+    "woocommerce": "order listing return",
+    "shopee": "order listing return confirm_shipment",
+    "lazada": "order listing return confirm_shipment",
+    "tiktok_shop": "order listing return confirm_shipment",
+    "flipkart": "order listing return confirm_shipment",
+    "tryton": "price stock_reading document",
+    "odoo": "book_order price stock_reading shipment document",
+    "erpnext": "book_order price stock_reading shipment document",
+    "moqui": "book_order stock_reading shipment",
+    "ofbiz": "book_order stock_reading price",
+    "delhivery": "parcel_event",
+    "ghn": "parcel_event",
+}
+
+
+def name(path: Path) -> str:
+    return f"{path.parent.name}.{path.stem}"
+
+
+def loaded(path: Path) -> Mapping:
+    return load_mapping(path, path.relative_to(ROOT.parent).as_posix())
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_folder_of_a_system_has_what_is_said_of_it(system: str) -> None:
+    there = {path.stem for path in FILES if path.parent.name == system}
+    assert there >= set(SYSTEMS[system].split())
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_every_mapping_loads_and_its_examples_come_out_as_written(path: Path) -> None:
+    assert examples_of(path).exists()
+    assert [str(one) for one in run_samples(path, None, loaded(path))] == []
+
+
+ORDERS = [path for path in FILES if path.stem == "order"]
+
+
+@pytest.mark.parametrize("path", ORDERS, ids=name)
+def test_every_order_of_the_samples_ties_to_the_channel_s_total(path: Path) -> None:
+    """G16: lines, taxes, fees and discounts are understood so that nothing is left over."""
+    mapping = loaded(path)
+    for document in samples_of(path):
+        order = mapping.record(document, external_id="sample", revision="1")
+        if isinstance(order, Order) and order.complete:
+            assert residue(order).minor == 0, (order.number, str(residue(order)))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_what_is_not_read_is_known(path: Path) -> None:
+    mapping = loaded(path)
+    if mapping.plan is None:
+        return
+    found = coverage_of(mapping, samples_of(path), recorded=False)
+    assert found.read + len(found.unread) == found.known
+    assert found.read
