@@ -191,7 +191,7 @@ class Divided(Passive):
             paces = [market.speed.of(sku, c, market.now_s) for c in range(len(market.shops))]
             self.is_divided[sku] = scarcity.scarce(pool, paces, divided=self.is_divided[sku])
         if self.quotas[sku]:
-            outlets = self._outlets(sku)
+            outlets = [replace(one, risk=None) for one in self._outlets(sku)]
             now = escrow.beyond(outlets, {(item(sku), PLACE): pool}) + market.books[sku].short
             self.bounds[sku] = max(self.bounds[sku], now)
 

@@ -270,8 +270,9 @@ def _shared(
 
 
 def beyond(outlets: Sequence[Outlet], sellable: Sellable) -> int:
-    """Units that can be sold though they are not there, if every outlet sells all it can."""
-    return Fit(outlets, sellable).lacking({one.key: one.quota.exposure for one in outlets})
+    """Units that can be sold though they are not there, if every outlet sells all it is
+    counted with: all it can, or, where it has a risk, that."""
+    return Fit(outlets, sellable).lacking(_promised(outlets))
 
 
 def slack(outlet: Outlet, outlets: Sequence[Outlet], sellable: Sellable) -> int | None:

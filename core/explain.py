@@ -8,14 +8,14 @@ there. Plain JSON-able data, from committed state; no buyer appears.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, func, select
 
-from core import ledger, offers, stock, views
+from core import exposure, ledger, offers, stock, views
 from core.clock import stamp, unstamp
 from core.network import Network
 from core.store import schema as s
@@ -59,6 +59,7 @@ def why(
         "channels": [
             outlet for name in only.channels(network) for outlet in _channel(work, sku, name)
         ],
+        "exposure": asdict(exposure.of(work, sku)),
         "copies": copies(connection, sku),
         "told": told(connection, sku, only.channel),
     }

@@ -40,7 +40,9 @@ class Wanted:
 
 
 def wanted(work: Work, system: str, skus: Sequence[str], basis: Basis) -> Wanted:
-    """Offers for as many of these SKUs as fit one call."""
+    """Offers for as many of these SKUs as fit one call; none where we are not to tell (G5)."""
+    if not work.network.owners.may_offer(system):
+        return Wanted(taken=list(skus))
     limit = work.network.stock_writes[system].batch
     divisions = _divisions(work, skus, basis)
     shared = [sku for sku in skus if sku not in divisions or not divisions[sku].is_divided]
@@ -64,17 +66,22 @@ def wanted(work: Work, system: str, skus: Sequence[str], basis: Basis) -> Wanted
 
 def _divisions(work: Work, skus: Sequence[str], basis: Basis) -> Mapping[str, Division]:
     """How the pools of those that are or may be divided stand, within what the rules allow."""
-
-    def limits(row: Row[Any], pool: int) -> tuple[int, escrow.Direction]:
-        offered = offered_of(work, row.system, row.sku, row.place, pool)
-        return offered.units, offered.direction
-
     known = basis.divisions
     kept = [sku for sku in skus if sku not in known and quotas.kept(work.network, sku)]
     if kept:
-        look = dividing.Look(work, kept, basis, limits)
+        look = dividing.Look(work, kept, basis, limits(work))
         known |= {sku: look.division_of(sku) for sku in kept}
     return known
+
+
+def limits(work: Work) -> dividing.Limits:
+    """What the offer rules allow an outlet to show of its pool, and whether it may move."""
+
+    def of(row: Row[Any], pool: int) -> tuple[int, escrow.Direction]:
+        offered = offered_of(work, row.system, row.sku, row.place, pool)
+        return offered.units, offered.direction
+
+    return of
 
 
 # ------------------------------------------------------------------ the number

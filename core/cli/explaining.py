@@ -86,6 +86,8 @@ def _print(found: dict[str, Any], zone: ZoneInfo, *, past: bool) -> None:
         _print_location(place, zone)
     for outlet in found["channels"]:
         _print_outlet(outlet, zone)
+    if found.get("exposure"):
+        print(f"\n{_exposure(found['exposure'])}")
     if found["copies"]:
         print("\nWhat others say (compared, never adopted)")
         print(table(found["copies"], ["system", "number", "place", "value"], indent="  "))
@@ -94,6 +96,17 @@ def _print(found: dict[str, Any], zone: ZoneInfo, *, past: bool) -> None:
         rows = [{**row, "at": local(row["at"], zone, millis=True)} for row in found["told"]]
         columns = ["at", "channel", "quantity", "outcome"]
         print(table(rows, [c for c in columns if any(c in row for row in rows)], indent="  "))
+
+
+def _exposure(found: dict[str, Any]) -> str:
+    """The bound of G8 in words."""
+    how = "divided" if found["is_divided"] else "shared"
+    words = f"Policy {found['policy']}, {how} now: "
+    if not found["at_most"]:
+        return words + "no unit can be sold twice"
+    likely = found["at_pace"]
+    pace = "" if likely is None else f", {likely} at the measured pace"
+    return words + f"at most {found['at_most']} units could be sold beyond the stock{pace}"
 
 
 def _print_location(place: dict[str, Any], zone: ZoneInfo) -> None:

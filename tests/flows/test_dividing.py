@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from house import House, house
 
+from core.explain import why
+
 
 def shown(h: House, sku: str = "TEA") -> list[int]:
     return [channel.shown(sku) for channel in (h.shop, h.market)]
@@ -133,6 +135,26 @@ async def test_whatever_happens_no_unit_is_shown_twice(tmp_path: Path, seed: int
         # An absolute number is raised seldom, so up to half of the pool may wait for a reason.
         assert left <= 2 * sum(shown(h)) if left else sum(shown(h)) == 0
         assert h.one("SELECT coalesce(sum(short), 0) FROM lines") == 0
+
+
+@pytest.mark.parametrize(("policy", "at_most"), [("shared", 5), ("split", 0), ("adaptive", 5)])
+async def test_g8_the_bound_is_what_both_could_sell_of_the_same_units(
+    tmp_path: Path, policy: str, at_most: int
+) -> None:
+    async with house(tmp_path, policy=policy) as h:
+        await opened(h, 0)
+        h.watchers.remove(nothing_is_shown_twice)
+        h.depot.receive("TEA", "EAST", 5)
+        await h.settle(300)
+        if policy == "adaptive":  # both are seen at once by now, so both show what is left
+            for channel in (h.shop, h.market, h.market):
+                h.depot.receive("TEA", "EAST", 1)
+                await channel.place_order("TEA")
+                await h.settle(300)
+        with h.app.store.read() as connection:
+            found = why(connection, h.app.network, h.clock.now(), "TEA")
+        assert found is not None
+        assert found["exposure"]["at_most"] == at_most == sum(shown(h)) - 5, found["exposure"]
 
 
 async def test_adaptive_shares_plenty_and_divides_what_is_seen_late(tmp_path: Path) -> None:

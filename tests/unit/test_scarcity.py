@@ -77,8 +77,10 @@ def test_what_another_may_still_sell_from_its_own_quota_is_never_shared() -> Non
 
 
 def test_the_bound_is_what_all_can_sell_beyond_the_pool() -> None:
-    outlets = [outlet("a", known(5), risk=0), outlet("b", known(5), risk=0), outlet("c", known(0))]
+    outlets = [outlet("a", known(5)), outlet("b", known(5)), outlet("c", known(0))]
     assert escrow.beyond(outlets, STOCK) == 4
+    likely = [replace(one, risk=1) for one in outlets]
+    assert escrow.beyond(likely, STOCK) == 0
     assert escrow.beyond(outlets, {("TEA", "main"): 10}) == 0
 
 
