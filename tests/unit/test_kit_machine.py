@@ -8,7 +8,6 @@ each component is there, and the channel has heard of as many kits as have left 
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import create_engine, event, select, text, update
@@ -43,10 +41,10 @@ from core.network import Accepts, Location, Network, Owners
 from core.seal import Seal, new_key
 from core.store.schema import metadata, outbox
 from core.work import Work
+from tests.machines import lasting, taken
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 SEAL = Seal(new_key())
-EXAMPLES = int(os.environ.get("TRUECOUNT_EXAMPLES", "40"))
 STEPS = 40
 NEEDS = {"TEA": {"TEA": 1}, "MUG": {"MUG": 1}, "GIFT": {"TEA": 1, "MUG": 2}}
 WORDS = {"TEA": ("T", 1), "MUG": ("PAIR", 2)}  # what the depot calls it, and how it counts
@@ -211,11 +209,12 @@ class KitsInATrueWarehouse(RuleBasedStateMachine):
         self.newest[order.key] = order
         self.hears(order)
 
+    def open(self) -> list[str]:
+        return sorted(key for key, order in self.newest.items() if not order.cancelled_at)
+
     def the_buyer_changes_it(self, which: int, units: int, told: bool) -> None:
-        key = sorted(self.newest)[which % len(self.newest)]
+        key = self.open()[which % len(self.open())]
         old = self.newest[key]
-        if old.cancelled_at:
-            return
         lines = {line.key: (line.sku, line.quantity) for line in old.lines}
         lines["1"] = (lines["1"][0], units)
         new = an_order(int(key[1:]), int(old.revision) + 1, lines, old.placed_at)
@@ -334,7 +333,7 @@ class KitsInATrueWarehouse(RuleBasedStateMachine):
                 self.reads(which)
             case "sale":
                 self.somebody_buys(which, units or 1, at_once)
-            case "change" if self.newest:
+            case "change" if self.open():
                 self.the_buyer_changes_it(which, units, at_once)
             case "old push" if self.revisions:
                 self.hears(self.revisions[which % len(self.revisions)])
@@ -348,6 +347,9 @@ class KitsInATrueWarehouse(RuleBasedStateMachine):
                 self.a_parcel_leaves(which, units, at_once)
             case "ship event" if self.depot.parcels:
                 self.a_ship_event_arrives(which)
+            case _:
+                return
+        taken(self)
 
     # -------------------------------------------------------------- what must hold
 
@@ -493,12 +495,7 @@ class KitsInATrueWarehouse(RuleBasedStateMachine):
         self.engine.dispose()
 
 
-KitsInATrueWarehouse.TestCase.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=STEPS,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate] if "TRUECOUNT_EXAMPLES" in os.environ else list(Phase),
-    derandomize=not os.environ.get("TRUECOUNT_EXAMPLES"),
+KitsInATrueWarehouse.TestCase.settings = lasting(
+    KitsInATrueWarehouse, examples=40, steps=STEPS, soak=2_000, promised=50_000
 )
 TestKitsInATrueWarehouse = KitsInATrueWarehouse.TestCase

@@ -8,13 +8,11 @@ gone; at every step what we would sell is there.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import create_engine, event, select, text, update
@@ -40,6 +38,7 @@ from core.network import Accepts, Location, Network, Owners
 from core.seal import Seal, new_key
 from core.store.schema import metadata, outbox
 from core.work import Work
+from tests.machines import lasting, taken
 
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 #: The warehouse's clock is ten minutes ahead of ours; nothing may compare the two (H12).
@@ -62,7 +61,6 @@ OWNERS = Owners(
     },
     readers={("claim", "company"): ("depot",), ("shipment", "main"): ("shop",)},
 )
-EXAMPLES = int(os.environ.get("TRUECOUNT_EXAMPLES", "40"))
 STEPS = 40
 
 
@@ -234,12 +232,13 @@ class TrueWarehouse(RuleBasedStateMachine):
         self.told[order.key] = max(self.told.get(order.key, 0), int(order.revision))
         self.decide(lambda work: orders.take_order(work, "shop", order))
 
+    def open(self) -> list[str]:
+        return sorted(key for key, order in self.newest.items() if not order.cancelled_at)
+
     def the_buyer_changes_it(self, which: int, units: int, told: bool) -> None:
         """Another quantity, or none: cancelled. We may hear of it much later."""
-        key = sorted(self.newest)[which % len(self.newest)]
+        key = self.open()[which % len(self.open())]
         old = self.newest[key]
-        if old.cancelled_at:
-            return
         new = an_order(int(key[1:]), int(old.revision) + 1, units, old.placed_at)
         if units == 0:
             new = replace(old, revision=new.revision, cancelled_at=self.now)
@@ -348,7 +347,7 @@ class TrueWarehouse(RuleBasedStateMachine):
                 self.a_movement_arrives(which)
             case "sale":
                 self.somebody_buys(units or 1)
-            case "change" if self.newest:
+            case "change" if self.open():
                 self.the_buyer_changes_it(which, units, at_once)
             case "old push" if self.revisions:
                 self.a_push_comes_again(which)
@@ -360,6 +359,9 @@ class TrueWarehouse(RuleBasedStateMachine):
                 self.a_parcel_leaves(which, units or 4, at_once)
             case "ship event" if self.parcels:
                 self.a_ship_event_arrives(which)
+            case _:
+                return
+        taken(self)
 
     # -------------------------------------------------------------- what must hold
 
@@ -440,12 +442,7 @@ class TrueWarehouse(RuleBasedStateMachine):
         self.engine.dispose()
 
 
-TrueWarehouse.TestCase.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=STEPS,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate] if "TRUECOUNT_EXAMPLES" in os.environ else list(Phase),
-    derandomize=not os.environ.get("TRUECOUNT_EXAMPLES"),
+TrueWarehouse.TestCase.settings = lasting(
+    TrueWarehouse, examples=40, steps=STEPS, soak=8_000, promised=200_000
 )
 TestTheLedgerAgainstATrueWarehouse = TrueWarehouse.TestCase
