@@ -277,8 +277,11 @@ async def test_h16_a_late_answer_says_nothing_of_units_asked_for_later(tmp_path:
         h.faults("depot", lose_answers=1, only="POST /orders")
         await h.now()
         await h.edit("shop", order, 3)
-        h.faults("depot")
+        h.faults("depot", status=500, only="GET /orders")  # nor does it tell when we look it up
         await h.depot.ship(h.waiting())
+        await h.settle(70)
+        assert h.line("shop", order)[:2] == (3, 2)  # the other two are claimed, and not asked for
+        h.faults("depot")
         await h.settle(400)
         assert h.line("shop", order)[:2] == (3, 2)
         assert [len(o["lines"]) for o in h.asked()] == [1, 1]

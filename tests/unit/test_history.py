@@ -48,7 +48,7 @@ class RememberedWarehouse(TrueWarehouse):
 
 
 RememberedWarehouse.TestCase.settings = lasting(
-    RememberedWarehouse, examples=40, steps=STEPS, soak=2_000, promised=50_000
+    RememberedWarehouse, examples=25, steps=STEPS, soak=1_350, promised=50_000
 )
 TestThePastIsThePastThatWas = RememberedWarehouse.TestCase
 
