@@ -106,6 +106,7 @@ SECOND = """\
   annex:
     at: {{depot: WEST}}
     serves: [{serves}]
+    safety_stock: {safety}
 """
 #: What the same warehouse promises where it is read in another way.
 WHOLE = (
@@ -496,11 +497,13 @@ async def house(
     pushes: bool = True,
     warehouse: str = "",
     second: bool = False,
+    second_safety: int = 0,
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[House]:
     """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
     `items`: items.yaml. `warehouse`: "whole" shows every shelf in every pass, "moving" tells
-    its movements too. `second`: another location of the same warehouse, WEST."""
+    its movements too. `second`: another location of the same warehouse, WEST,
+    with a safety stock of its own."""
     folder = tmp_path / "house"
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "truecount.db").write_bytes(await _empty_state(tmp_path))
@@ -524,7 +527,9 @@ async def house(
             channels=text.rstrip(),
             source=f"    stock_source: {source}" if source else "",
             serves=", ".join(channels),
-            second=SECOND.format(serves=", ".join(channels)) if second else "",
+            second=SECOND.format(serves=", ".join(channels), safety=second_safety)
+            if second
+            else "",
             warehouse=_warehouse(folder, warehouse),
             safety=safety,
             linger=linger,
