@@ -33,10 +33,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What a longer run is for: steps of the machines, and figures that a test recorded."""
     steps = Counter[str]()
     for report in terminalreporter.stats.get("passed", []):
         for name, value in report.user_properties:
             if name == "steps":
                 steps[value[0]] += value[1]
+            elif name == "figure":
+                terminalreporter.write_line(value)
     for name, count in sorted(steps.items()):
         terminalreporter.write_line(f"{name}: {count:,} steps")

@@ -61,6 +61,15 @@ BUGS = (
         examples=25,
     ),
     Bug(
+        name="the last unit is claimed for each channel that sold it",
+        file="core/stock.py",
+        old="    if units:\n        yield ledger.Claim(units=units)\n",
+        new="    if units > 1:\n        yield ledger.Claim(units=units)\n",
+        harness=f"{FLOWS}/test_last_units.py::"
+        "test_s1_h17_the_last_unit_is_claimed_once_whoever_sells_it[on_hand]",
+        says="claims beyond supply: [1-9]",
+    ),
+    Bug(
         name="units the warehouse was asked for are given back before it agrees",
         file="core/edits.py",
         old="        endings.cancel_units(work, old, min(-more, old.short) if asked else -more)\n",

@@ -8,6 +8,7 @@ gone; at every step what we would sell is there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -147,6 +148,8 @@ def an_order(key: int, revision: int, units: int, at: datetime) -> Order:
 
 
 class TrueWarehouse(RuleBasedStateMachine):
+    actions: Sequence[str] = ACTIONS
+
     @initialize(
         basis=st.sampled_from(["on_hand", "available"]),
         ordered_by=st.sampled_from(["counter", "as_of", "request"]),
@@ -168,7 +171,7 @@ class TrueWarehouse(RuleBasedStateMachine):
             gapless=moving and ordered_by == "counter",
         )
         self.source, self.age = source, None
-        self.network = network_with(source)
+        self.network = self.network_with(source)
         self.moving = moving and ordered_by != "request"
         self.now = START
         self.depot = Depot(basis, omits=omits)
@@ -182,6 +185,9 @@ class TrueWarehouse(RuleBasedStateMachine):
         self.reads(0)
 
     # -------------------------------------------------------------- our side
+
+    def network_with(self, source: Source) -> Network:
+        return network_with(source)
 
     def decide(self, unit: Any) -> Any:
         self.now += timedelta(seconds=1)
@@ -231,7 +237,10 @@ class TrueWarehouse(RuleBasedStateMachine):
 
     def hears(self, order: Order) -> None:
         self.told[order.key] = max(self.told.get(order.key, 0), int(order.revision))
-        self.decide(lambda work: orders.take_order(work, "shop", order))
+        self.decide(lambda work: orders.take_order(work, self.channel_of(order.key), order))
+
+    def channel_of(self, order: str) -> str:
+        return "shop"
 
     def open(self) -> list[str]:
         return sorted(key for key, order in self.newest.items() if not order.cancelled_at)
@@ -337,7 +346,12 @@ class TrueWarehouse(RuleBasedStateMachine):
     def something_happens(self, data: Any, which: int, units: int, at_once: bool) -> None:
         """One rule for all: rules of their own are switched off by Hypothesis at random, and a
         parcel needs five of them in a row."""
-        match data.draw(st.sampled_from([one for one in ACTIONS if self.can(one)])):
+        what = data.draw(st.sampled_from([one for one in self.actions if self.can(one)]))
+        self.happens(what, which, units, at_once)
+        taken(self)
+
+    def happens(self, what: str, which: int, units: int, at_once: bool) -> None:
+        match what:
             case "goods":
                 self.goods_come_in(units + 1)
             case "reading":
@@ -360,7 +374,6 @@ class TrueWarehouse(RuleBasedStateMachine):
                 self.a_parcel_leaves(which, units or 4, at_once)
             case "ship event":
                 self.a_ship_event_arrives(which)
-        taken(self)
 
     def can(self, what: str) -> bool:
         match what:
@@ -398,7 +411,7 @@ class TrueWarehouse(RuleBasedStateMachine):
         return free
 
     def waits_for(self, order: str) -> int:
-        own = f"truecount:shop:{order}:"
+        own = f"truecount:{self.channel_of(order)}:{order}:"
         return sum(units for key, units in self.depot.accepted.items() if key.startswith(own))
 
     def left_of(self, order: str) -> int:
@@ -406,7 +419,7 @@ class TrueWarehouse(RuleBasedStateMachine):
             line.quantity
             for parcel in self.parcels
             for line in parcel.lines
-            if parcel.reference.startswith(f"truecount:shop:{order}:")
+            if parcel.reference.startswith(f"truecount:{self.channel_of(order)}:{order}:")
         )
 
     def sellable(self) -> int:
@@ -451,10 +464,7 @@ class TrueWarehouse(RuleBasedStateMachine):
             waits = self.waits_for(order.external_id)
             assert waits + self.left_of(order.external_id) <= order.ordered
 
-    def teardown(self) -> None:
-        """Everything arrives in the end, and then the number is exact again (G8)."""
-        if not hasattr(self, "engine"):
-            return
+    def everything_arrives(self) -> None:
         for _ in range(200):
             asked = "SELECT id FROM outbox WHERE system = 'depot' AND state = 'queued'"
             if not self.ask(asked) and not self.receipts:
@@ -467,6 +477,12 @@ class TrueWarehouse(RuleBasedStateMachine):
         for _ in range(2):
             self.a_reading_begins(lands=True)
             self.nothing_is_sold_that_is_not_there()
+
+    def teardown(self) -> None:
+        """Everything arrives in the end, and then the number is exact again (G8)."""
+        if not hasattr(self, "engine"):
+            return
+        self.everything_arrives()
         assert self.ask("SELECT id FROM claims WHERE state = 'shipped'") == []
         [[waiting]] = self.ask("SELECT coalesce(sum(units), 0) FROM claims WHERE state = 'open'")
         doubt = self.depot.shelf - int(waiting) - self.sellable()
