@@ -150,3 +150,22 @@ async def test_adaptive_shares_plenty_and_divides_the_last_units(tmp_path: Path)
         await h.settle(300)
         assert shown(h) == [63, 63]
         assert h.one("SELECT count(*) FROM divided") == 0
+
+
+async def test_a_unit_is_claimed_where_no_other_channel_was_promised_it(tmp_path: Path) -> None:
+    async with house(tmp_path, policy="split", second=True) as h:
+        config = h.folder / "config.yaml"
+        both = "at: {depot: WEST}\n    serves: [shop, market]"
+        assert both in config.read_text()
+        config.write_text(config.read_text().replace(both, "at: {depot: WEST}\n    serves: [shop]"))
+        await h.restart()
+        await opened(h, 1)
+        h.depot.receive("TEA", "WEST", 1)
+        h.seen["received"] = 2
+        await h.settle(300)
+        assert shown(h) == [1, 1]  # the market's can only be the one in the main location
+        first = await h.shop.place_order("TEA")
+        second = await h.market.place_order("TEA")
+        await h.settle(120)
+        assert h.line("shop", first) == (1, 1, 0, 0, 0)
+        assert h.line("market", second) == (1, 1, 0, 0, 0)

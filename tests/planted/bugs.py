@@ -162,6 +162,15 @@ BUGS = (
         harness=f"{FLOWS}/test_delivering.py::test_h21_s9_a_lost_answer_is_looked_up_and_booked_once",
         says=re.escape('assert h.command("book_order")["state"] == "in_doubt"'),
     ),
+    Bug(
+        name="a unit is claimed where another channel has its only ones",
+        file="core/placing.py",
+        old="    return sorted(places, key=missed.__getitem__)\n",
+        new="    return places if missed else []\n",
+        harness=f"{FLOWS}/test_dividing.py::"
+        "test_a_unit_is_claimed_where_no_other_channel_was_promised_it",
+        says="in nothing_is_shown_twice",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
