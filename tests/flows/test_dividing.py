@@ -89,6 +89,24 @@ async def test_h19_units_sold_between_our_look_and_our_write_are_not_opened_agai
         assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (3, 0)
 
 
+async def test_h19_a_cut_opens_nothing_again_that_was_sold_unseen(tmp_path: Path) -> None:
+    async with house(tmp_path, policy="split") as h:
+        await opened(h, 12)
+        await h.settle(120)
+        for channel in (h.shop, h.market):  # both sell about as fast
+            await channel.place_order("TEA", quantity=2)
+        await h.settle(120)
+        assert shown(h) == [4, 4]
+        h.lost_pushes.add("market")
+        await h.market.place_order("TEA", quantity=4)  # nobody has told us
+        await h.shop.place_order("TEA", quantity=4)  # so the market has to give something up
+        await h.now()
+        assert h.market.stock_writes()[-1]["quantity"] == 0
+        await h.settle(300)
+        assert shown(h) == [0, 0]
+        assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (12, 0)
+
+
 async def test_a_lost_answer_counts_until_the_orders_are_drained(tmp_path: Path) -> None:
     async with house(tmp_path, policy="split") as h:
         await opened(h, 0)

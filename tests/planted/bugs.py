@@ -140,9 +140,8 @@ BUGS = (
         file="core/escrow.py",
         old='    return 0 if outlet.write == "absolute" or shown is None else',
         new="    return 0 if shown is None else",
-        harness=ESCROW,
-        says="in every_unit_that_can_be_sold_has_a_place",
-        examples=60,
+        harness=f"{FLOWS}/test_dividing.py::test_h19_a_cut_opens_nothing_again_that_was_sold_unseen",
+        says="in nothing_is_shown_twice",
     ),
     Bug(
         name="a number whose answer was lost counts as not written",
