@@ -59,6 +59,7 @@ bench: $(STAMP) ## measure; prints one table with its floors (see docs/performan
 
 soak: $(STAMP) ## the longer property runs
 	$(BIN)/python -m pytest -n 2 -m "not real and not whole" --hypothesis-profile=soak
+	$(BIN)/python -m pytest -n 2 tests/flows/test_last_units.py --hypothesis-profile=soak
 
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \

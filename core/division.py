@@ -9,7 +9,7 @@ are given their places one by one first: never a unit twice, now and then one to
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice, permutations
 from typing import Protocol
@@ -88,8 +88,27 @@ class Fit:
         return min(found)
 
     def lacking(self, promised: Promised) -> int:
-        """Units promised twice, over all bounds; what is not known is left out."""
+        """Units promised twice, bound by bound; what is not known is left out.
+
+        Each bound counts: where units are promised twice anyhow, one more that lacks says
+        that somebody else would miss them too.
+        """
         return min(self._lacking(promised, order) for order in self._orders)
+
+    def beyond(self, promised: Promised) -> int:
+        """Units promised that are not there: item by item, by the bound that lacks most."""
+        return min(self._beyond(promised, order) for order in self._orders)
+
+    def _beyond(self, promised: Promised, order: Sequence[str]) -> int:
+        known = {key: units or 0 for key, units in promised.items()}
+        placed = self._place(self._kits, known, order)
+        assert placed is not None
+        lacking: dict[str, int] = dict(placed[1])
+        for one in self._plain:
+            for item in one.needs:
+                left = self._left_of(item, one.serves, known, placed) or 0
+                lacking[item] = max(lacking.get(item, 0), -left)
+        return sum(lacking.values())
 
     def _best(self, promised: Promised) -> list[tuple[str, ...]]:
         """The orders that find a place for most; everybody's spare is that of the same orders."""
@@ -104,16 +123,29 @@ class Fit:
         placed = self._place(self._kits, known, order)
         assert placed is not None
         drawn = {(item, one.serves) for one in self._plain for item in one.needs}
-        found = [self._left_of(item, serves, known, placed) or 0 for item, serves in drawn]
-        return sum(placed[1].values()) - sum(min(0, left) for left in found)
+        found: dict[tuple[str, frozenset[str]], int] = {}
+        for item, serves in drawn:
+            for around, spare in self._spares(item, serves, known, placed):
+                found[item, around] = min(spare or 0, found.get((item, around), 0))
+        return sum(placed[1].values()) - sum(found.values())
 
     def _left_of(
         self, item: str, serves: frozenset[str], promised: Promised, placed: Placed
     ) -> int | None:
         """For every set of locations around these, what all outlets confined to it may still
         sell must fit into it (Hall's condition). What the tightest of them leaves."""
-        left, lacking = placed
         found: list[int] = []
+        for _, spare in self._spares(item, serves, promised, placed):
+            if spare is None:
+                return None
+            found.append(spare)
+        return min(found)
+
+    def _spares(
+        self, item: str, serves: frozenset[str], promised: Promised, placed: Placed
+    ) -> Iterator[tuple[frozenset[str], int | None]]:
+        """What each bound around these locations leaves; None where a promise has no limit."""
+        left, lacking = placed
         for around, inside in self._around(item, serves):
             spare = -lacking.get(item, 0)
             for place in around:
@@ -121,10 +153,11 @@ class Fit:
             for one in inside:
                 units = promised[one.key]
                 if units is None:
-                    return None
+                    yield around, None
+                    break
                 spare -= units * one.needs[item]
-            found.append(spare)
-        return min(found)
+            else:
+                yield around, spare
 
     # -------------------------------------------------------------- kits over several locations
 

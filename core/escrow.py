@@ -272,7 +272,7 @@ def _shared(
 def beyond(outlets: Sequence[Outlet], sellable: Sellable) -> int:
     """Units that can be sold though they are not there, if every outlet sells all it is
     counted with: all it can, or, where it has a risk, that."""
-    return Fit(outlets, sellable).lacking(_promised(outlets))
+    return Fit(outlets, sellable).beyond(_promised(outlets))
 
 
 def slack(outlet: Outlet, outlets: Sequence[Outlet], sellable: Sellable) -> int | None:

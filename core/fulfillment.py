@@ -6,6 +6,7 @@ to call again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, literal_column, select, update
@@ -19,6 +20,7 @@ from core import (
     lifecycle,
     order_rows,
     oversold,
+    placing,
     routing,
     spellings,
     stock,
@@ -191,7 +193,8 @@ def claim_units(work: Work, order_id: int) -> None:
     wishes = stock.wishes_of(order_rows.lines_of(work, order_id), missing)
     if not wishes:
         return
-    places = (row.location,) if row.location else work.network.serving(row.system)
+    places: Sequence[str] = (row.location,) if row.location else work.network.serving(row.system)
+    places = placing.best_first(work, wishes, places)
     sellable = stock.sellable_of(work, (wish.sku for wish in wishes), places)
     plan = routing.choose(wishes, sellable, places)
     if plan is None:

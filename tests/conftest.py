@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import machines
 
 settings.register_profile("daily", deadline=None)
 settings.register_profile(
@@ -12,3 +19,27 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("daily")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """What the state machines took in this test travels with its report, to any process."""
+    before = Counter(machines.TAKEN)
+    result = yield
+    for name, steps in (machines.TAKEN - before).items():
+        item.user_properties.append(("steps", (name, steps)))
+        assert steps >= machines.PROMISED.get(name, 0), f"{name} took {steps:,} steps only"
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What a longer run is for: steps of the machines, and figures that a test recorded."""
+    steps = Counter[str]()
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "steps":
+                steps[value[0]] += value[1]
+            elif name == "figure":
+                terminalreporter.write_line(value)
+    for name, count in sorted(steps.items()):
+        terminalreporter.write_line(f"{name}: {count:,} steps")

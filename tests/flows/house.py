@@ -13,7 +13,7 @@ import json
 import random
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,13 +35,15 @@ from core.work import Work
 ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 SEED = 20261125
+#: Channels that a house may have; most tests need the first two.
+NINE = ("shop", "market", "arcade", "bazaar", "corner", "fair", "gallery", "kiosk", "outlet")
 ENV = {
     "SEAL": base64.b64encode(b"a key of tests, never for real!!").decode(),
     "CHANNEL": "channel-token",
     "DEPOT": "wms-token",
     "BOOKS": "erp-key",
     "BOUTIQUE": "boutique-token",
-    **{f"HOOK_{name}": f"{name}-hook-secret" for name in ("shop", "market", "depot", "boutique")},
+    **{f"HOOK_{name}": f"{name}-hook-secret" for name in ("depot", "boutique", *NINE)},
 }
 
 CHANNEL = """\
@@ -106,6 +108,7 @@ SECOND = """\
   annex:
     at: {{depot: WEST}}
     serves: [{serves}]
+    safety_stock: {safety}
 """
 #: What the same warehouse promises where it is read in another way.
 WHOLE = (
@@ -490,6 +493,7 @@ async def house(
     safety: int = 0,
     linger: str = "0s",
     policy: str = "shared",
+    channels: Sequence[str] = NINE[:2],
     boutique: bool = False,
     mappings: bool = False,
     rules: str = "",
@@ -497,11 +501,13 @@ async def house(
     pushes: bool = True,
     warehouse: str = "",
     second: bool = False,
+    second_safety: int = 0,
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[House]:
     """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
     `items`: items.yaml. `warehouse`: "whole" shows every shelf in every pass, "moving" tells
-    its movements too. `second`: another location of the same warehouse, WEST."""
+    its movements too. `second`: another location of the same warehouse, WEST,
+    with a safety stock of its own."""
     folder = tmp_path / "house"
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "truecount.db").write_bytes(await _empty_state(tmp_path))
@@ -511,10 +517,9 @@ async def house(
         (folder / "rules.yaml").write_text(rules)
     if items:
         (folder / "items.yaml").write_text(items)
-    channels = ["shop", "market"]
     text = "".join(CHANNEL.format(name=name) for name in channels)
+    served = ", ".join([*channels, *["boutique"] * boutique])
     if boutique:
-        channels.append("boutique")
         text += SHOPIFY
     if basis == "available":
         source = source or "{basis: available, ordered_by: counter}"
@@ -524,8 +529,8 @@ async def house(
             rules="\nrules: rules.yaml" * bool(rules) + "\nitems: items.yaml" * bool(items),
             channels=text.rstrip(),
             source=f"    stock_source: {source}" if source else "",
-            serves=", ".join(channels),
-            second=SECOND.format(serves=", ".join(channels)) if second else "",
+            serves=served,
+            second=SECOND.format(serves=served, safety=second_safety) if second else "",
             warehouse=_warehouse(folder, warehouse),
             safety=safety,
             linger=linger,
@@ -537,7 +542,7 @@ async def house(
     push = "true" if pushes else "false"
     cast: list[dict[str, Any]] = [
         {"name": name, "connector": "generic_channel", "settings": {"prefix": name[0].upper()}}
-        for name in ("shop", "market")
+        for name in channels
     ]
     cast.append({"name": "depot", "connector": "generic_wms", "settings": {"basis": basis}})
     cast.append({"name": "books", "connector": "generic_erp"})

@@ -275,10 +275,20 @@ async def test_h16_a_late_answer_says_nothing_of_units_asked_for_later(tmp_path:
         watch(h)
         order = await h.shop.place_order("TEA", 1)
         h.faults("depot", lose_answers=1, only="POST /orders")
+
+        def nor_is_it_found(request: httpx.Request) -> None:
+            if request.method == "GET" and request.url.path.endswith("/orders"):
+                h.faults("depot", status=500, only="GET /orders")
+
+        h.wires["depot"].on_request.append(nor_is_it_found)
         await h.now()
+        h.clock.advance(1)
         await h.edit("shop", order, 3)
-        h.faults("depot")
         await h.depot.ship(h.waiting())
+        await h.settle(70)
+        assert h.line("shop", order)[:2] == (3, 2)  # the other two are claimed, and not asked for
+        h.wires["depot"].on_request.clear()
+        h.faults("depot")
         await h.settle(400)
         assert h.line("shop", order)[:2] == (3, 2)
         assert [len(o["lines"]) for o in h.asked()] == [1, 1]

@@ -91,6 +91,24 @@ async def test_h19_units_sold_between_our_look_and_our_write_are_not_opened_agai
         assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (3, 0)
 
 
+async def test_h19_a_cut_opens_nothing_again_that_was_sold_unseen(tmp_path: Path) -> None:
+    async with house(tmp_path, policy="split") as h:
+        await opened(h, 12)
+        await h.settle(120)
+        for channel in (h.shop, h.market):  # both sell about as fast
+            await channel.place_order("TEA", quantity=2)
+        await h.settle(120)
+        assert shown(h) == [4, 4]
+        h.lost_pushes.add("market")
+        await h.market.place_order("TEA", quantity=4)  # nobody has told us
+        await h.shop.place_order("TEA", quantity=4)  # so the market has to give something up
+        await h.now()
+        assert h.market.stock_writes()[-1]["quantity"] == 0
+        await h.settle(300)
+        assert shown(h) == [0, 0]
+        assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (12, 0)
+
+
 async def test_a_lost_answer_counts_until_the_orders_are_drained(tmp_path: Path) -> None:
     async with house(tmp_path, policy="split") as h:
         await opened(h, 0)
@@ -196,3 +214,22 @@ async def test_adaptive_lets_channels_that_are_seen_at_once_share_the_last_units
         await h.settle(2)
         assert shown(h) == [0, 0]
         assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (40, 0)
+
+
+async def test_a_unit_is_claimed_where_no_other_channel_was_promised_it(tmp_path: Path) -> None:
+    async with house(tmp_path, policy="split", second=True) as h:
+        config = h.folder / "config.yaml"
+        both = "at: {depot: WEST}\n    serves: [shop, market]"
+        assert both in config.read_text()
+        config.write_text(config.read_text().replace(both, "at: {depot: WEST}\n    serves: [shop]"))
+        await h.restart()
+        await opened(h, 1)
+        h.depot.receive("TEA", "WEST", 1)
+        h.seen["received"] = 2
+        await h.settle(300)
+        assert shown(h) == [1, 1]  # the market's can only be the one in the main location
+        first = await h.shop.place_order("TEA")
+        second = await h.market.place_order("TEA")
+        await h.settle(120)
+        assert h.line("shop", first) == (1, 1, 0, 0, 0)
+        assert h.line("market", second) == (1, 1, 0, 0, 0)

@@ -182,6 +182,15 @@ async def test_safety_stock_is_never_offered_and_a_parcel_does_not_consume_it(
         assert h.sellable("TEA") == 0
 
 
+async def test_every_location_keeps_its_own_safety_stock(tmp_path: Path) -> None:
+    async with house(tmp_path, safety=2, second=True, second_safety=3) as h:
+        h.depot.receive("TEA", "WEST", 4)
+        await h.sells(TEA=5)
+        await h.settle()
+        assert (h.sellable("TEA", "main"), h.sellable("TEA", "annex")) == (3, 1)
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (4, 4)
+
+
 async def test_young_changes_wait_for_each_other_and_a_zero_waits_for_nobody(
     tmp_path: Path,
 ) -> None:

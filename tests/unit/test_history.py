@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant
 
 from core import in_force, stock, walk
@@ -17,9 +15,8 @@ from core.history import FOREIGN, Past, Step, changed_hands
 from core.ledger import Source, Terms
 from core.prove import prove
 from core.work import Work
+from tests.machines import lasting
 from tests.unit.test_ledger_machine import SEAL, STEPS, TrueWarehouse, network_with
-
-EXAMPLES = int(os.environ.get("TRUECOUNT_EXAMPLES", "40"))
 
 
 class RememberedWarehouse(TrueWarehouse):
@@ -50,13 +47,8 @@ class RememberedWarehouse(TrueWarehouse):
         return walk.fold(connection, "TEA", position, epochs, self.network).terms("main")
 
 
-RememberedWarehouse.TestCase.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=STEPS,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate] if "TRUECOUNT_EXAMPLES" in os.environ else list(Phase),
-    derandomize=not os.environ.get("TRUECOUNT_EXAMPLES"),
+RememberedWarehouse.TestCase.settings = lasting(
+    RememberedWarehouse, examples=25, steps=STEPS, soak=1_350, promised=50_000
 )
 TestThePastIsThePastThatWas = RememberedWarehouse.TestCase
 

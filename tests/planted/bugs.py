@@ -1,0 +1,244 @@
+"""Bugs that somebody might write, each with the harness that has to convict it.
+
+A bug is a text of ours and what stands there instead. The text must occur exactly once: a
+patch that no longer applies is a bug that nobody looks for any more. `says` is what the
+failing harness has to print (a regular expression), so that it fails for this reason and not
+for a slip in the patch.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bug:
+    """`harness` is the node of pytest that must fail; of a state machine so many `examples`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    harness: str
+    says: str
+    examples: int = 0
+
+
+LEDGER = "tests/unit/test_ledger_machine.py::TestTheLedgerAgainstATrueWarehouse::runTest"
+ESCROW = "tests/unit/test_escrow_machine.py::TestEscrowAgainstTrueChannels::runTest"
+KITS = "tests/unit/test_kit_machine.py::TestKitsInATrueWarehouse::runTest"
+FLOWS = "tests/flows"
+
+BUGS = (
+    # ------------------------------------------------------------------ claims
+    Bug(
+        name="a claim is closed at the ship event",
+        file="core/stock.py",
+        old="        evidence = ledger.may_end(as_claim(row), reading, source)\n",
+        new="        evidence = ledger.may_end(as_claim(row), reading, source)\n"
+        '        evidence = evidence or (row.state == "shipped" and "the parcel has left")\n',
+        harness=LEDGER,
+        says="in nothing_is_sold_that_is_not_there",
+        examples=25,
+    ),
+    Bug(
+        name="accepted claims are subtracted from a number that has them out already",
+        file="core/ledger.py",
+        old='    if source.basis == "available" and claim.accepted is not None:\n',
+        new='    if source.basis == "accepted" and claim.accepted is not None:\n',
+        harness=LEDGER,
+        says="in teardown",
+        examples=25,
+    ),
+    Bug(
+        name="the ledger forgets what others have claimed",
+        file="core/ledger.py",
+        old="        sellable=supply - claimed - doubt - safety_stock,\n",
+        new="        sellable=supply - doubt - safety_stock,\n",
+        harness=LEDGER,
+        says="in nothing_is_sold_that_is_not_there",
+        examples=25,
+    ),
+    Bug(
+        name="the last unit is claimed for each channel that sold it",
+        file="core/stock.py",
+        old="    if units:\n        yield ledger.Claim(units=units)\n",
+        new="    if units > 1:\n        yield ledger.Claim(units=units)\n",
+        harness=f"{FLOWS}/test_last_units.py::"
+        "test_s1_h17_the_last_unit_is_claimed_once_whoever_sells_it[on_hand]",
+        says="claims beyond supply: [1-9]",
+    ),
+    Bug(
+        name="units the warehouse was asked for are given back before it agrees",
+        file="core/edits.py",
+        old="        endings.cancel_units(work, old, min(-more, old.short) if asked else -more)\n",
+        new="        endings.cancel_units(work, old, -more)\n",
+        harness=LEDGER,
+        says="in (nothing_is_sold_that_is_not_there|_ship_units)",
+        examples=25,
+    ),
+    Bug(
+        name="a late answer accepts units that were asked for later",
+        file="core/outcomes.py",
+        old="            claims.c.opened_at <= command.queued_at,",
+        new="            claims.c.opened_at.is_not(None),",
+        harness=f"{FLOWS}/test_changing_orders.py::"
+        "test_h16_a_late_answer_says_nothing_of_units_asked_for_later",
+        says="in never_more_than_is_there",
+    ),
+    # ------------------------------------------------------------------ revisions
+    Bug(
+        name="an older revision of an order is taken for news",
+        file="core/orders.py",
+        old="    if lifecycle.is_stale(row.revision, order.revision):\n",
+        new="    if lifecycle.is_stale(row.revision, row.revision):\n",
+        harness=LEDGER,
+        says="in the_newest_told_revision_stands",
+        examples=25,
+    ),
+    Bug(
+        name="a stock number with an older counter is taken for news",
+        file="core/ledger.py",
+        old='            return "reset" if new.began_at > old.began_at else "stale"\n',
+        new='            return "reset" if new.began_at > old.began_at else "newer"\n',
+        harness=LEDGER,
+        says="in the_number_in_force_never_grows_older",
+        examples=25,
+    ),
+    # ------------------------------------------------------------------ quotas
+    Bug(
+        name="a raise leaves before the cut that pays for it is acknowledged",
+        file="core/escrow.py",
+        old="    cuts = _cuts(outlets, target, promised, fit)\n",
+        new="    cuts = _cuts(outlets, target, promised, fit)\n"
+        "    promised |= {key: (promised[key] or 0) - units for key, units in cuts.items()}\n",
+        harness=ESCROW,
+        says="in every_unit_that_can_be_sold_has_a_place",
+        examples=60,
+    ),
+    Bug(
+        name="a quota is given up before its cut is confirmed",
+        file="core/escrow.py",
+        old="    return replace(quota, pending=max(0, quantity - quota.shown))\n",
+        new="    return replace(quota, pending=quantity - quota.shown)\n",
+        harness=ESCROW,
+        says="in no_channel_brings_more_than_its_ceiling",
+        examples=60,
+    ),
+    Bug(
+        name="an absolute write is believed to be exact",
+        file="core/escrow.py",
+        old="        return replace(done, ceiling=quota.ceiling + quantity)\n",
+        new="        return replace(done, ceiling=quantity)\n",
+        harness=ESCROW,
+        says="in no_channel_brings_more_than_its_ceiling",
+        examples=60,
+    ),
+    Bug(
+        name="an absolute channel is cut directly, without zero and drain",
+        file="core/escrow.py",
+        old='    return 0 if outlet.write == "absolute" or shown is None else',
+        new="    return 0 if shown is None else",
+        harness=f"{FLOWS}/test_dividing.py::test_h19_a_cut_opens_nothing_again_that_was_sold_unseen",
+        says="in nothing_is_shown_twice",
+    ),
+    Bug(
+        name="a number whose answer was lost counts as not written",
+        file="core/escrow.py",
+        old="    ceiling = None if quota.ceiling is None else quota.ceiling + quota.pending\n"
+        "    return Quota(ceiling=ceiling)\n",
+        new="    return replace(quota, pending=0)\n",
+        harness=ESCROW,
+        says="in no_channel_brings_more_than_its_ceiling",
+        examples=60,
+    ),
+    Bug(
+        name="a command whose answer was lost counts as not done",
+        file="core/outbox.py",
+        old='        return Ended(state="in_doubt", words=words, wait_s=self._lookup_after(row))\n',
+        new='        return Ended(state="queued", words=words, wait_s=self._lookup_after(row))\n',
+        harness=f"{FLOWS}/test_delivering.py::test_h21_s9_a_lost_answer_is_looked_up_and_booked_once",
+        says=re.escape('assert h.command("book_order")["state"] == "in_doubt"'),
+    ),
+    Bug(
+        name="a unit is claimed where another channel has its only ones",
+        file="core/placing.py",
+        old="    return sorted(places, key=missed.__getitem__)\n",
+        new="    return places if missed else []\n",
+        harness=f"{FLOWS}/test_dividing.py::"
+        "test_a_unit_is_claimed_where_no_other_channel_was_promised_it",
+        says="in nothing_is_shown_twice",
+    ),
+    # ------------------------------------------------------------------ what a number means
+    Bug(
+        name="the safety stock of the second location is forgotten",
+        file="core/network.py",
+        old="        return self.rules.safety(sku, location, supply, self.locations[location]."
+        "safety_stock)\n",
+        new="        first, *_ = self.locations.values()\n"
+        "        own = first.safety_stock if location == first.name else 0\n"
+        "        return self.rules.safety(sku, location, supply, own)\n",
+        harness=f"{FLOWS}/test_publishing.py::test_every_location_keeps_its_own_safety_stock",
+        says=re.escape('assert (h.sellable("TEA", "main"), h.sellable("TEA", "annex")) == (3, 1)'),
+    ),
+    Bug(
+        name="a SKU that is missing has no units, although the manifest does not say so",
+        file="core/passes.py",
+        old="source is not None and source.missing_is_zero\n",
+        new="source is not None and source.snapshot\n",
+        harness=f"{FLOWS}/test_stock_numbers.py::"
+        "test_a_sku_without_a_row_keeps_its_number_where_nobody_says_what_that_means",
+        says=re.escape('assert h.shop.shown("TEA") == 5'),
+    ),
+    # ------------------------------------------------------------------ kits and cases
+    Bug(
+        name="an order of a kit forgets its last component",
+        file="core/kit_lines.py",
+        old="            for sku, factor in needs.items()\n",
+        new="            for sku, factor in list(needs.items())[: max(1, len(needs) - 1)]\n",
+        harness=KITS,
+        says="in a_line_is_what_its_kit_is_made_of",
+        examples=20,
+    ),
+    Bug(
+        name="the offer of a kit forgets its scarcest component",
+        file="core/quotas.py",
+        old="    return min(max(0, sellable(item, location)) // factor for item, factor in needs."
+        "items())\n",
+        new="    return max(max(0, sellable(item, location)) // factor for item, factor in needs."
+        "items())\n",
+        harness=f"{FLOWS}/test_kits.py::"
+        "test_a_kit_is_offered_by_its_scarcest_component_and_moves_with_each",
+        says=re.escape('assert shown(h, "GIFT") == (3, 3)'),
+    ),
+    Bug(
+        name="a half kit is claimed",
+        file="core/routing.py",
+        old="    units = [max(0, wish.units - waiting * wish.factor) for wish in kit]\n",
+        new="    units = [min(wish.units, left[wish.sku]) for wish in kit]\n",
+        harness=KITS,
+        says="in whole_kits_only_are_claimed",
+        examples=20,
+    ),
+    Bug(
+        name="a number counted in cases is read as units",
+        file="core/aliases.py",
+        old="        return None if count is None else count * alias.factor\n",
+        new="        return count\n",
+        harness=KITS,
+        says="in teardown",
+        examples=20,
+    ),
+    Bug(
+        name="a warehouse that counts in cases is asked in units",
+        file="core/aliases.py",
+        old="    units = whole(items, system, line.sku, line.quantity)\n"
+        "    return replace(line, sku=items.word(system, line.sku).their_sku, quantity=units)\n",
+        new="    units = line.quantity\n"
+        "    return replace(line, sku=items.word(system, line.sku).their_sku, quantity=units)\n",
+        harness=KITS,
+        says="in the_warehouse_has_no_order_twice",
+        examples=20,
+    ),
+)
