@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -154,12 +154,20 @@ _SETTLE = Hot(
 )
 
 
-def settle_many(
-    connection: Connection, seqs: Iterable[int], state: str, *, at: datetime, mapping: str
-) -> None:
-    """The same for many that nothing is to be said of."""
-    words = {"state": state, "mapping": mapping, "reason": "", "done_at": stamp(at)}
-    _SETTLE.many(connection, [words | {"row": seq} for seq in seqs])
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one row."""
+
+    row: int
+    state: str
+    mapping: str
+    reason: str
+
+
+def settle_many(connection: Connection, rows: Iterable[Settled], *, at: datetime) -> None:
+    """The same for a page of them, in one call of the driver."""
+    done_at = stamp(at)
+    _SETTLE.many(connection, [asdict(row) | {"done_at": done_at} for row in rows])
 
 
 def meant(connection: Connection, seq: int, resource: str, external_id: str) -> None:

@@ -43,6 +43,8 @@ LIVE = ("open", "shipped", "missing")
 IS_SHORT = lines.c.short > literal_column("0")
 #: The cause that holds an order of a SKU nobody has told us of.
 UNKNOWN = "unknown_sku:"
+#: The same for a kit.
+UNKNOWN_COMPONENT = "unknown_component:"
 #: Lines whose units were not found: only a later number can be claimed for them.
 MISSING = select(claims.c.line_id).where(claims.c.state == literal_column("'missing'"))
 
@@ -78,7 +80,7 @@ def know_item(work: Work, system: str, sku: str) -> None:
     for ref in holds.members_of(work, f"{UNKNOWN}{sku}", "order"):
         work.touched_orders.add(int(ref))
     for kit in work.network.items.used_by(sku):
-        holds.close_cause(work, f"unknown_component:{sku}", "kit", kit)
+        holds.close_cause(work, f"{UNKNOWN_COMPONENT}{sku}", "kit", kit)
 
 
 # ------------------------------------------------------------------ reading the ledger
