@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -158,7 +158,7 @@ _SETTLE = Hot(
 class Settled:
     """What became of one row."""
 
-    row: int
+    seq: int
     state: str
     mapping: str
     reason: str
@@ -167,7 +167,19 @@ class Settled:
 def settle_many(connection: Connection, rows: Iterable[Settled], *, at: datetime) -> None:
     """The same for a page of them, in one call of the driver."""
     done_at = stamp(at)
-    _SETTLE.many(connection, [asdict(row) | {"done_at": done_at} for row in rows])
+    _SETTLE.many(
+        connection,
+        [
+            {
+                "row": one.seq,
+                "state": one.state,
+                "mapping": one.mapping,
+                "reason": one.reason,
+                "done_at": done_at,
+            }
+            for one in rows
+        ],
+    )
 
 
 def meant(connection: Connection, seq: int, resource: str, external_id: str) -> None:

@@ -75,17 +75,20 @@ class Intake:
         book: MappingBook,
         connectors: Mapping[str, str],
         hears: Mapping[str, Hears],
+        batch: int = BATCH,
+        page: int = many_readings.PAGE,
     ) -> None:
         self._store = store
         self._seal = seal
         self._clock = clock
         self._network = network
+        self._batch, self._page = batch, page
         self._understanding = Understanding(seal, book=book, connectors=connectors, hears=hears)
 
     async def run_once(self) -> tuple[int, Outcome]:
         """Take one batch. Returns how many rows it took and what it set in motion."""
         with self._store.read() as connection:
-            rows = _next(connection)
+            rows = self._next(connection)
         if not rows:
             return 0, Outcome()
         understood = [self._understanding.of(row) for row in rows]
@@ -96,6 +99,15 @@ class Intake:
         for steps in outcome.steps:
             steps.tell()
         return outcome.rows, outcome
+
+    def _next(self, connection: Connection) -> Sequence[Row[Any]]:
+        """A batch of what waits longest; of readings that came one after another a page."""
+        rows = inbox.pending(connection, after=0, limit=self._batch)
+        if len(rows) < self._batch or many_readings.leading(rows) < self._batch:
+            return rows
+        more = self._page - self._batch
+        rows = [*rows, *inbox.pending(connection, after=rows[-1].seq, limit=more)]
+        return rows[: many_readings.leading(rows)]
 
     def _decide(
         self, connection: Connection, understood: Sequence[Understood], now: datetime
@@ -138,7 +150,7 @@ class Intake:
         for one in rows:
             if page.takes(one):
                 continue
-            if alone == BATCH:
+            if alone == self._batch:
                 break
             self._write(begin, page, outcome)
             page.was_decided(one, self._alone(begin, one, outcome))
@@ -244,16 +256,6 @@ class Outcome:
         self.steps.append(steps)
         self.queued += work.queued
         self.changed += len(work.changed)
-
-
-def _next(connection: Connection) -> Sequence[Row[Any]]:
-    """A batch of what waits longest; of readings that came one after another a page."""
-    rows = inbox.pending(connection, after=0, limit=BATCH)
-    if len(rows) < BATCH or many_readings.leading(rows) < BATCH:
-        return rows
-    more = many_readings.PAGE - BATCH
-    rows = [*rows, *inbox.pending(connection, after=rows[-1].seq, limit=more)]
-    return rows[: many_readings.leading(rows)]
 
 
 def _wish(work: Work, system: str, hint: Event) -> None:

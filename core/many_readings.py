@@ -54,7 +54,7 @@ def parts(understood: Sequence[Understood]) -> Iterable[Sequence[Understood]]:
     """All rows in their order; those that one page can hold are together."""
     start, rows = 0, [one.row for one in understood]
     while start < len(rows):
-        count = max(1, leading(rows[start : start + PAGE]))
+        count = max(1, leading(rows[start:]))
         yield understood[start : start + count]
         start += count
 

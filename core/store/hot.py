@@ -54,7 +54,7 @@ class HotList:
     length with its last value, which changes no answer; a longer one is asked in parts.
     """
 
-    LENGTHS = (1, 8, 64, 512)
+    LENGTHS = (1, 8, 64, 256, 512)
 
     __slots__ = ("_hots", "_make")
 
