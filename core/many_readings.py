@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from core import aliases, doubts, inbox, ledger, movements, page_facts, readings, stock
 from core.clock import stamp
@@ -28,7 +28,6 @@ from core.errors import Hold, InvariantBroken
 from core.model import StockReading
 from core.readings import At, Doubted, Known
 from core.steps import Steps
-from core.store.schema import lines
 from core.understanding import BUGS, Understood
 from core.unsold import copy_of
 from core.work import Work
@@ -279,11 +278,7 @@ class Page:
         """Alone, with more than its own number; what it may have changed is not asked again."""
         self._fallen = None
         said = self._said[one.row.seq]
-        touched = {*work.changed, *(sku for sku, _ in work.freed)}
+        self._facts.touched.update(work.changed)
         if said is not None and said.reading is not None:
-            touched.add(said.reading.sku)
-        if work.touched_orders:
-            mine = select(lines.c.sku).where(lines.c.order_id.in_(work.touched_orders))
-            touched.update(work.connection.execute(mine).scalars())
-        self._facts.touched |= touched
+            self._facts.touched.add(said.reading.sku)
         self._facts.objects.add(one.row.external_id)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, literal_column, select
+from sqlalchemy import and_, bindparam, func, literal_column, select
 
 from core import ledger, movements, stock
 from core.items import spelling
@@ -113,19 +112,13 @@ def _is_below_zero(reading: ledger.Reading) -> bool:
 
 
 def _ask_of_claims(work: Work, facts: Facts, skus: Sequence[str]) -> None:
-    """Claims that nothing can exclude yet are a sum; any other one a reading may end."""
+    """What is open and has not left is no reading's to end: a sum. Any other claim may be."""
     for row in _CLAIMS(work.connection, skus):
         is_ours = row.location in work.network.locations  # it may have left the configuration
-        if is_ours and row.waits and _nothing_excludes(work, row):
-            sums = facts.claimed.setdefault(row.sku, {})
-            sums[row.location] = sums.get(row.location, 0) + int(row.units)
+        if is_ours and row.waits:
+            facts.claimed.setdefault(row.sku, {})[row.location] = int(row.units)
         else:
             facts.involved.add(row.sku)
-
-
-def _nothing_excludes(work: Work, row: Row[Any]) -> bool:
-    """As `stock` sums them: of a number of that basis only what has left can be excluded."""
-    return bool(row.unasked) or work.network.source_of(row.location).basis == "on_hand"
 
 
 def _ask_of_new(work: Work, facts: Facts, new: Sequence[str]) -> None:
@@ -147,21 +140,19 @@ def _ask_of_new(work: Work, facts: Facts, new: Sequence[str]) -> None:
 
 _NUMBERS = HotList(lambda skus: select(stock_table).where(stock_table.c.sku.in_(skus)))
 _WAITS = and_(claims.c.state == literal_column("'open'"), claims.c.shipped_seen_at.is_(None))
-_UNASKED = claims.c.accepted_at.is_(None)
 _CLAIMS = HotList(
     lambda skus: (
         select(
             claims.c.sku,
             claims.c.location,
             _WAITS.label("waits"),
-            _UNASKED.label("unasked"),
             func.sum(claims.c.units).label("units"),
         )
         .where(
             claims.c.sku.in_(skus),
             claims.c.state.in_([literal_column(f"'{state}'") for state in stock.LIVE]),
         )
-        .group_by(claims.c.sku, claims.c.location, _WAITS, _UNASKED)
+        .group_by(claims.c.sku, claims.c.location, _WAITS)
     )
 )
 _SHORT = HotList(lambda skus: select(lines.c.sku).where(lines.c.sku.in_(skus), stock.IS_SHORT))
