@@ -83,10 +83,8 @@ def ask(
     for row in _NUMBERS(work.connection, wanted):
         facts.numbers.setdefault(row.sku, {})[row.location] = Known.of(row)
     _ask_of_claims(work, facts, wanted)
-    for question in (_SHORT, _OVERSOLD):
+    for question in (_SHORT, _OVERSOLD, _MOVING):
         facts.involved.update(row.sku for row in question(work.connection, wanted))
-    moving = _MOVING(work.connection, wanted, system=system)
-    facts.involved.update(row.sku for row in moving)
     for question in (_HELD_OBJECTS, _UNSOLD):
         facts.objects.update(row.item for row in question(work.connection, objects, system=system))
     facts.named.update(row.sku for row in _NAMED(work.connection, wanted))
@@ -157,11 +155,7 @@ _CLAIMS = HotList(
 )
 _SHORT = HotList(lambda skus: select(lines.c.sku).where(lines.c.sku.in_(skus), stock.IS_SHORT))
 _OVERSOLD = HotList(lambda skus: select(oversold.c.sku).where(oversold.c.sku.in_(skus)))
-_MOVING = HotList(
-    lambda skus: select(movements_table.c.sku).where(
-        movements_table.c.sku.in_(skus), movements_table.c.system == bindparam("system")
-    )
-)
+_MOVING = HotList(lambda skus: select(movements_table.c.sku).where(movements_table.c.sku.in_(skus)))
 _NAMED = HotList(lambda skus: select(items.c.sku).where(items.c.sku.in_(skus)))
 _SPELLED = HotList(lambda words: select(spellings).where(spellings.c.spelling.in_(words)))
 _OPEN_CAUSES = HotList(
