@@ -2,8 +2,9 @@
 
 Rows are taken in the order they arrived. Understanding (`core.understanding`)
 happens outside the transaction; deciding runs each row in its own savepoint, so
-one poisoned record delays nobody (H26, S7). What is not understood is held with
-a reason a shopkeeper understands; nothing is dropped (G14).
+one poisoned record delays nobody (H26, S7). Readings of a large list are written by
+the page (`core.many_readings`). What is not understood is held with a reason a
+shopkeeper understands; nothing is dropped (G14).
 """
 
 from __future__ import annotations
