@@ -8,11 +8,10 @@ the same object (`readings.supersede`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from core import ledger, plausible
@@ -46,8 +45,21 @@ def ask_if_unlikely(
     came: Came,
 ) -> None:
     """Raises Hold where the number can hardly be true and nobody has said that it is (S38)."""
+    if is_fall(work, system, sku, old, new, came):
+        _fall(work, system, came.began_at)
+
+
+def is_fall(
+    work: Work,
+    system: str,
+    sku: str,
+    old: ledger.Reading | None,
+    new: ledger.Reading,
+    came: Came,
+) -> bool:
+    """Does its pass bring this SKU to zero? Raises Hold where the number itself is unlikely."""
     if came.accepted:
-        return
+        return False
     source, limits = work.network.sources[system], work.network.limits_of(system)
     before = ledger.supply_of(old, source) if old is not None else None
     after = ledger.supply_of(new, source)
@@ -58,8 +70,7 @@ def ask_if_unlikely(
             cause=f"{IMPLAUSIBLE}{doubt.cause}:{system}",
             next_step=_ACCEPT,
         )
-    if came.in_pass and before is not None and before > 0 >= after:
-        _fall(work, system, came.began_at, limits)
+    return came.in_pass and plausible.falls(before, after)
 
 
 _ACCEPT = (
@@ -68,21 +79,42 @@ _ACCEPT = (
 )
 
 
-def _fall(work: Work, system: str, pass_began_at: datetime, limits: plausible.Limits) -> None:
+def _fall(work: Work, system: str, pass_began_at: datetime) -> None:
     """Count a SKU that this pass brings to zero. The first are believed, a landslide is not."""
-    began = stamp(pass_began_at)
-    row = work.connection.execute(
-        select(falls).where(falls.c.system == system, falls.c.pass_began_at == began)
-    ).one_or_none()
-    fell = 1 + (row.fell if row is not None else 0)
-    known = row.known if row is not None else _with_units(work, system)
-    if limits.too_many_gone(fell, known):
+    began, limits = stamp(pass_began_at), work.network.limits_of(system)
+    so_far = fallen(work, system, began) or Fallen(began, 0, _with_units(work, system))
+    more = so_far.and_one()
+    if limits.too_many_gone(more.fell, more.known):
         raise Hold(
-            f"{system} says in one pass that more than {fell - 1} of {known} SKUs have no units",
+            f"{system} says in one pass that more than {so_far.fell} of {so_far.known} SKUs have"
+            " no units",
             cause=f"{IMPLAUSIBLE}zeros:{system}",
             next_step=_ACCEPT,
         )
-    values: dict[str, Any] = {"pass_began_at": began, "fell": fell, "known": known}
+    count_fallen(work, system, more)
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """How many SKUs one pass has brought to zero, of how many that had units at the first."""
+
+    pass_began_at: str
+    fell: int
+    known: int
+
+    def and_one(self) -> Fallen:
+        return replace(self, fell=self.fell + 1)
+
+
+def fallen(work: Work, system: str, pass_began_at: str) -> Fallen | None:
+    row = work.connection.execute(
+        select(falls).where(falls.c.system == system, falls.c.pass_began_at == pass_began_at)
+    ).one_or_none()
+    return Fallen(row.pass_began_at, row.fell, row.known) if row is not None else None
+
+
+def count_fallen(work: Work, system: str, now: Fallen) -> None:
+    values = asdict(now)
     work.connection.execute(
         insert(falls)
         .values(system=system, **values)
@@ -96,14 +128,13 @@ def _with_units(work: Work, system: str) -> int:
     return int(work.connection.execute(statement).scalar_one())
 
 
-def refuse_two_rows(
-    work: Work, system: str, reading: StockReading, known: Row[Any] | None, came: Came
-) -> None:
+def refuse_two_rows(work: Work, system: str, reading: StockReading, item: str, came: Came) -> None:
     """Two objects of one pass for one SKU at one place: each would undo the other for ever.
 
-    An object that was deleted and made anew (H48) is none: the pass no longer shows the old.
+    `item` is the object of the number in force. One that was deleted and made anew (H48) is
+    no second: the pass no longer shows the old.
     """
-    if known is None or not known.item or not came.item or known.item == came.item:
+    if not are_two(item, came.item):
         return
     if not work.network.sources[system].snapshot:
         return  # a list of changes does not say what else is there
@@ -111,19 +142,23 @@ def refuse_two_rows(
         select(seen.c.external_id).where(
             seen.c.system == system,
             seen.c.resource == "stock_reading",
-            seen.c.external_id == known.item,
+            seen.c.external_id == item,
             seen.c.missing_since.is_(None),
             seen.c.pass_began_at >= stamp(came.began_at),
         )
     ).one_or_none()
     if shown is not None:
         raise Hold(
-            f"{system} has two rows for {reading.sku} at {reading.place}, {known.item} and"
-            f" {came.item}",
+            f"{system} has two rows for {reading.sku} at {reading.place}, {item} and {came.item}",
             cause=f"two_rows:{system}",
             next_step="If one of them is not for sale, map its `status`; or put its place under"
             " `ignore_places:`.",
         )
+
+
+def are_two(item: str, other: str) -> bool:
+    """Two objects of their owner; one without a name may be either."""
+    return item != other and bool(item and other)
 
 
 def reset(system: str, reading: StockReading, old: ledger.Reading | None) -> Hold:

@@ -154,12 +154,32 @@ _SETTLE = Hot(
 )
 
 
-def settle_many(
-    connection: Connection, seqs: Iterable[int], state: str, *, at: datetime, mapping: str
-) -> None:
-    """The same for many that nothing is to be said of."""
-    words = {"state": state, "mapping": mapping, "reason": "", "done_at": stamp(at)}
-    _SETTLE.many(connection, [words | {"row": seq} for seq in seqs])
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one row."""
+
+    seq: int
+    state: str
+    mapping: str
+    reason: str
+
+
+def settle_many(connection: Connection, rows: Iterable[Settled], *, at: datetime) -> None:
+    """The same for a page of them, in one call of the driver."""
+    done_at = stamp(at)
+    _SETTLE.many(
+        connection,
+        [
+            {
+                "row": one.seq,
+                "state": one.state,
+                "mapping": one.mapping,
+                "reason": one.reason,
+                "done_at": done_at,
+            }
+            for one in rows
+        ],
+    )
 
 
 def meant(connection: Connection, seq: int, resource: str, external_id: str) -> None:

@@ -2,8 +2,9 @@
 
 Rows are taken in the order they arrived. Understanding (`core.understanding`)
 happens outside the transaction; deciding runs each row in its own savepoint, so
-one poisoned record delays nobody (H26, S7). What is not understood is held with
-a reason a shopkeeper understands; nothing is dropped (G14).
+one poisoned record delays nobody (H26, S7). Readings of a large list are written by
+the page (`core.many_readings`). What is not understood is held with a reason a
+shopkeeper understands; nothing is dropped (G14).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, update
@@ -22,13 +24,13 @@ from core import (
     fulfillment,
     holds,
     inbox,
+    many_readings,
     orders,
     readings,
     shipments,
 )
 from core.clock import Clock, stamp, unstamp
 from core.contract import Event
-from core.doubts import Came
 from core.errors import Hold, InvariantBroken
 from core.mapping.book import MappingBook
 from core.model import (
@@ -58,6 +60,8 @@ BATCH = 64
 #: Rows that one statement names at most: SQLite takes so many values and no more.
 REPLAYED = 10_000
 
+Begin = Callable[[], Work]
+
 
 class Intake:
     """Turns pending inbox rows into state, claims and commands."""
@@ -72,17 +76,20 @@ class Intake:
         book: MappingBook,
         connectors: Mapping[str, str],
         hears: Mapping[str, Hears],
+        batch: int = BATCH,
+        page: int = many_readings.PAGE,
     ) -> None:
         self._store = store
         self._seal = seal
         self._clock = clock
         self._network = network
+        self._batch, self._page = batch, page
         self._understanding = Understanding(seal, book=book, connectors=connectors, hears=hears)
 
     async def run_once(self) -> tuple[int, Outcome]:
         """Take one batch. Returns how many rows it took and what it set in motion."""
         with self._store.read() as connection:
-            rows = inbox.pending(connection, after=0, limit=BATCH)
+            rows = self._next(connection)
         if not rows:
             return 0, Outcome()
         understood = [self._understanding.of(row) for row in rows]
@@ -92,29 +99,79 @@ class Intake:
         )
         for steps in outcome.steps:
             steps.tell()
-        return len(rows), outcome
+        return outcome.rows, outcome
+
+    def _next(self, connection: Connection) -> Sequence[Row[Any]]:
+        """A batch of what waits longest; of readings that came one after another a page."""
+        rows = inbox.pending(connection, after=0, limit=self._batch)
+        if len(rows) < self._batch or many_readings.leading(rows) < self._batch:
+            return rows
+        more = self._page - self._batch
+        rows = [*rows, *inbox.pending(connection, after=rows[-1].seq, limit=more)]
+        return rows[: many_readings.leading(rows)]
 
     def _decide(
         self, connection: Connection, understood: Sequence[Understood], now: datetime
     ) -> Outcome:
         outcome = Outcome()
-        for one in understood:
-            connection.exec_driver_sql("SAVEPOINT row")
-            work = Work.begin(connection, self._network(), self._seal, now)
-            try:
-                if one.hold is not None:
-                    raise one.hold
-                self._apply(work, one, outcome)
-                outcome.steps.append(work.finish())
-            except (Hold, InvariantBroken, *BUGS) as error:
-                connection.exec_driver_sql("ROLLBACK TO row")
-                work = Work.begin(connection, self._network(), self._seal, now)
-                self._hold(work, one, as_hold(error))
-                outcome.steps.append(work.finish())
-            connection.exec_driver_sql("RELEASE row")
-            outcome.queued += work.queued
-            outcome.changed += len(work.changed)
+        begin = partial(Work.begin, connection, self._network(), self._seal, now)
+        for rows in many_readings.parts(understood):
+            if len(rows) > 1:
+                self._together(begin, rows, outcome)
+            else:
+                self._alone(begin, rows[0], outcome)
         return outcome
+
+    def _alone(self, begin: Begin, one: Understood, outcome: Outcome) -> Work:
+        """One row, in a savepoint of its own."""
+        work = begin()
+        connection = work.connection
+        connection.exec_driver_sql("SAVEPOINT row")
+        try:
+            if one.hold is not None:
+                raise one.hold
+            self._apply(work, one, outcome)
+            steps = work.finish()
+        except (Hold, InvariantBroken, *BUGS) as error:
+            connection.exec_driver_sql("ROLLBACK TO row")
+            work = begin()
+            self._hold(work, one, as_hold(error))
+            steps = work.finish()
+        connection.exec_driver_sql("RELEASE row")
+        outcome.add(work, steps, rows=1)
+        return work
+
+    def _together(self, begin: Begin, rows: Sequence[Understood], outcome: Outcome) -> None:
+        """A page of readings: as one by one, and asked and written together as far as that goes.
+
+        Rows that are decided alone cost what they always cost, so only a batch of those is
+        decided here; the rest of the page stays pending.
+        """
+        page, alone = many_readings.Page(begin, rows), 0
+        for one in rows:
+            if page.takes(one):
+                continue
+            if alone == self._batch:
+                break
+            self._write(begin, page, outcome)
+            page.was_decided(one, self._alone(begin, one, outcome))
+            alone += 1
+        self._write(begin, page, outcome)
+
+    def _write(self, begin: Begin, page: many_readings.Page, outcome: Outcome) -> None:
+        """In one savepoint. What cannot be written together is decided row by row."""
+        connection = begin().connection
+        connection.exec_driver_sql("SAVEPOINT page")
+        try:
+            written = page.write()
+        except (InvariantBroken, *BUGS):
+            connection.exec_driver_sql("ROLLBACK TO page")
+            for one in page.give_up():
+                self._alone(begin, one, outcome)
+        else:
+            if written is not None:
+                outcome.add(*written)
+        connection.exec_driver_sql("RELEASE page")
 
     def _apply(self, work: Work, one: Understood, outcome: Outcome) -> None:
         ours = [aliases.ours(work.network, one.row.system, record) for record in one.records]
@@ -140,9 +197,9 @@ class Intake:
             case Order():
                 return orders.take_order(work, system, record)
             case StockReading():
-                return readings.take_reading(work, system, record, _came(one.row))
+                return readings.take_reading(work, system, record, readings.came_of(one.row))
             case StockMovement():
-                return readings.take_movement(work, system, record, _came(one.row))
+                return readings.take_movement(work, system, record, readings.came_of(one.row))
             case Shipment():
                 return shipments.take_shipment(work, system, record)
             case Listing():
@@ -159,7 +216,7 @@ class Intake:
         """A complete pass of its owner no longer showed this object."""
         if row.resource == "listing":
             return catalog.take_absence(work, row.system, row.external_id)
-        return readings.take_absence(work, row.system, _came(row))
+        return readings.take_absence(work, row.system, readings.came_of(row))
 
     def _hold(self, work: Work, one: Understood, hold: Hold) -> None:
         row = one.row
@@ -188,24 +245,23 @@ class Intake:
 class Outcome:
     """What a batch set in motion, so that the next stops are woken at once."""
 
+    rows: int = 0
     steps: list[Steps] = field(default_factory=list)
     queued: int = 0
     changed: int = 0
     hints: int = 0
 
+    def add(self, work: Work, steps: Steps, rows: int) -> None:
+        """What one unit of deciding has come to."""
+        self.rows += rows
+        self.steps.append(steps)
+        self.queued += work.queued
+        self.changed += len(work.changed)
+
 
 def _said_of(row: Row[Any]) -> str:
     """What a row is called that brings no object anybody could read."""
     return f"{row.resource or row.topic} {row.external_id or f'(inbox {row.seq})'}"
-
-
-def _came(row: Row[Any]) -> Came:
-    return Came(
-        began_at=unstamp(row.read_began_at or row.received_at),
-        item=row.external_id,
-        in_pass=row.via in ("sweep", inbox.ABSENCE),
-        accepted=bool(row.accepted),
-    )
 
 
 def _wish(work: Work, system: str, hint: Event) -> None:

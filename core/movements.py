@@ -7,6 +7,7 @@ is read from the beginning, and the hole is read over.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ def follow(
     rows = _OF_SKU(work.connection, system=system, sku=sku, location=location).all()
     unbroken = None
     if source.gapless and reading.counter is not None:
-        unbroken = _unbroken(work, system, reading.counter)
+        unbroken = unbroken_from(runs_of(work, system), reading.counter)
     elif not rows:
         return reading
     after, kept = ledger.follow(
@@ -59,6 +60,14 @@ def follow(
             delete(movements).where(movements.c.system == system, movements.c.key.in_(inside))
         )
     return after
+
+
+def unmoved(reading: ledger.Reading, source: ledger.Source, runs: Iterable[Run]) -> ledger.Reading:
+    """The same where no movement of it is kept: counting may go on from it all the same."""
+    if not source.gapless or reading.counter is None:
+        return reading
+    unbroken = unbroken_from(runs, reading.counter)
+    return ledger.follow(reading, (), source, unbroken=unbroken)[0]
 
 
 _OF_SKU = Hot(
@@ -90,7 +99,7 @@ class Run:
     last: int
 
 
-def _runs(work: Work, system: str) -> list[Run]:
+def runs_of(work: Work, system: str) -> list[Run]:
     """One, nearly always: each further one is a hole that was not read over yet."""
     rows = work.connection.execute(
         select(movement_runs.c.first, movement_runs.c.last)
@@ -100,9 +109,9 @@ def _runs(work: Work, system: str) -> list[Run]:
     return [Run(row.first, row.last) for row in rows]
 
 
-def _unbroken(work: Work, system: str, counter: int) -> int:
+def unbroken_from(runs: Iterable[Run], counter: int) -> int:
     """How far counting goes on from here without a hole."""
-    for run in _runs(work, system):
+    for run in runs:
         if run.first <= counter + 1 <= run.last + 1:
             return max(counter, run.last)
     return counter
@@ -110,12 +119,12 @@ def _unbroken(work: Work, system: str, counter: int) -> int:
 
 def is_whole(work: Work, system: str, counter: int) -> bool:
     """Everything the source ever counted, up to this one, is known."""
-    return any(run.first <= 1 and run.last >= counter for run in _runs(work, system))
+    return any(run.first <= 1 and run.last >= counter for run in runs_of(work, system))
 
 
 def count(work: Work, system: str, counter: int) -> None:
     """This one is known now. A new hole asks for a read from the beginning, and says so."""
-    runs = _runs(work, system)
+    runs = runs_of(work, system)
     if any(run.first <= counter <= run.last for run in runs):
         return
     beside = [run for run in runs if counter in (run.first - 1, run.last + 1)]
@@ -134,7 +143,7 @@ def read_over(work: Work, system: str) -> None:
     lowest = work.connection.execute(
         select(func.min(stock.c.counter)).where(stock.c.system == system)
     ).scalar_one()
-    below = [run for run in _runs(work, system) if lowest is not None and run.last < lowest]
+    below = [run for run in runs_of(work, system) if lowest is not None and run.last < lowest]
     if below:
         _forget(work, system, below)
         _say(work, system)
@@ -156,7 +165,7 @@ def _forget(work: Work, system: str, runs: list[Run]) -> None:
 
 
 def _say(work: Work, system: str) -> None:
-    runs = _runs(work, system)
+    runs = runs_of(work, system)
     if len(runs) < 2:
         holds.close_member(work, "system", f"{system} movements", keep=())
         return

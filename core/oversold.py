@@ -13,12 +13,22 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from core import holds, inbox, ledger, stock
 from core.clock import stamp, unstamp
-from core.store.hot import Hot
+from core.store.hot import Hot, HotList
 from core.store.schema import claims, cursors, orders, oversold
 from core.store.schema import stock as stock_table
 from core.work import Work
@@ -38,25 +48,29 @@ def look(work: Work) -> None:
     skus = sorted(sku for sku, why in work.changed.items() if why not in _HARMLESS)
     places = {place for place in known if place[0] in work.changed}
     if skus:
-        for statement in (_CLAIMED, _BELOW_ZERO):
-            rows = work.connection.execute(statement, {"skus": skus})
-            places |= {(row.sku, row.location) for row in rows}
+        for question in (_CLAIMED, _BELOW_ZERO):
+            places |= {(row.sku, row.location) for row in question(work.connection, skus)}
     for sku, location in sorted(places):
         _judge(work, sku, location, known=(sku, location) in known)
 
 
 _KNOWN = Hot(select(oversold.c.sku, oversold.c.location))
-_CLAIMED = (
-    select(claims.c.sku, claims.c.location)
-    .where(
-        claims.c.sku.in_(bindparam("skus", expanding=True)),
-        claims.c.state.in_(stock.LIVE),
+_CLAIMED = HotList(
+    lambda skus: (
+        select(claims.c.sku, claims.c.location)
+        .where(
+            claims.c.sku.in_(skus),
+            claims.c.state.in_([literal_column(f"'{state}'") for state in stock.LIVE]),
+        )
+        .distinct()
     )
-    .distinct()
 )
-_BELOW_ZERO = select(stock_table.c.sku, stock_table.c.location).where(
-    stock_table.c.sku.in_(bindparam("skus", expanding=True)),
-    or_(stock_table.c.on_hand < 0, stock_table.c.available < 0),
+_ZERO: ColumnElement[int] = literal_column("0")
+_BELOW_ZERO = HotList(
+    lambda skus: select(stock_table.c.sku, stock_table.c.location).where(
+        stock_table.c.sku.in_(skus),
+        or_(stock_table.c.on_hand < _ZERO, stock_table.c.available < _ZERO),
+    )
 )
 
 

@@ -50,6 +50,11 @@ class Doubt:
     words: str
 
 
+def falls(old: int | None, new: int) -> bool:
+    """Of what had units there are none now: such SKUs of one pass are counted."""
+    return old is not None and old > 0 >= new
+
+
 def doubt(old: int | None, new: int, limits: Limits) -> Doubt | None:
     """None: it may be true. `old` is the number in force, None for the first of a SKU."""
     if new == old:

@@ -8,8 +8,10 @@ the one in force stays (S38). What is not for sale is shown and never added.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, bindparam, literal_column, select, update
@@ -27,6 +29,17 @@ from core.store.schema import inbox as inbox_table
 from core.store.schema import stock as stock_table
 from core.work import Work
 
+
+def came_of(row: Row[Any]) -> Came:
+    """How an inbox row came."""
+    return Came(
+        began_at=unstamp(row.read_began_at or row.received_at),
+        item=row.external_id,
+        in_pass=row.via in ("sweep", inbox.ABSENCE),
+        accepted=bool(row.accepted),
+    )
+
+
 # ------------------------------------------------------------------ an absolute number
 
 
@@ -41,7 +54,8 @@ def take_reading(work: Work, system: str, reading: StockReading, came: Came) -> 
     if not owns or work.network.items.is_kit(reading.sku):  # a kit is what its components are
         return keep_copies(work, system, [unsold.copy_of(work, system, reading)])
     source = work.network.sources[system]
-    known = stock.row_of(work, reading.sku, location)
+    row = stock.row_of(work, reading.sku, location)
+    known = Known.of(row) if row is not None else None
     if not source.sells(reading.status):
         unsold.show(work, system, reading, came.item)
         if known is None or not came.item or known.item != came.item:
@@ -49,18 +63,9 @@ def take_reading(work: Work, system: str, reading: StockReading, came: Came) -> 
         reading = replace(reading, on_hand=0, available=0)  # all it had is not for sale any more
     else:
         unsold.forget(work, system, came.item)
-        doubts.refuse_two_rows(work, system, reading, known, came)
-    new = ledger.Reading(
-        on_hand=reading.on_hand,
-        available=reading.available,
-        counter=reading.counter,
-        as_of=reading.as_of,
-        began_at=came.began_at,
-    )
-    old = _old(known)
-    verdict = ledger.compare(old, new, source)
-    if verdict == "reset" and known and came.began_at <= unstamp(known.read_at):
-        verdict = "stale"  # a movement carried the counter on while this was being read
+        doubts.refuse_two_rows(work, system, reading, known.item if known else "", came)
+    new, old = said_by(reading, came), known.reading if known else None
+    verdict = verdict_on(new, known, source)
     if verdict == "stale":
         work.count("stock.stale", system)
         return "stale"
@@ -69,9 +74,27 @@ def take_reading(work: Work, system: str, reading: StockReading, came: Came) -> 
     doubts.ask_if_unlikely(work, system, reading.sku, old, new, came)
     new = movements.follow(work, system, reading.sku, location, new)
     at = At(reading.sku, location, came.item or (known.item if known else ""), reading.allocated)
-    rise = ledger.supply_of(new, source) - (ledger.supply_of(old, source) if old else 0)
-    take_up(work, system, at, new, doubted=_transferred(work, system, at, known, rise))
+    elsewhere = partial(_elsewhere, work, system, at)
+    take_up(work, system, at, new, doubted=doubted_of(work, system, known, new, elsewhere))
     return "applied"
+
+
+def said_by(reading: StockReading, came: Came) -> ledger.Reading:
+    return ledger.Reading(
+        on_hand=reading.on_hand,
+        available=reading.available,
+        counter=reading.counter,
+        as_of=reading.as_of,
+        began_at=came.began_at,
+    )
+
+
+def verdict_on(new: ledger.Reading, known: Known | None, source: ledger.Source) -> ledger.Verdict:
+    """Is it newer than the number in force, by its owner's order?"""
+    verdict = ledger.compare(known.reading if known else None, new, source)
+    if verdict == "reset" and known and new.began_at <= unstamp(known.read_at):
+        return "stale"  # a movement carried the counter on while this was being read
+    return verdict
 
 
 def take_absence(work: Work, system: str, came: Came) -> str:
@@ -187,6 +210,28 @@ class Doubted:
 NO_DOUBT = Doubted()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A number in force, before another reading of it arrives."""
+
+    reading: ledger.Reading
+    system: str
+    item: str
+    read_at: str
+    doubted: Doubted
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Known:
+        reading = stock.as_reading(row, unstamp(row.began_at))
+        return cls(reading, row.system, row.item, row.read_at, Doubted.of(row))
+
+    @classmethod
+    def after(cls, work: Work, system: str, at: At, new: ledger.Reading, doubted: Doubted) -> Known:
+        """As `of` its row, once it is in force."""
+        reading = replace(new, doubt=new.doubt + doubted.units)
+        return cls(reading, system, at.item, stamp(work.now), doubted)
+
+
 def take_up(
     work: Work, system: str, at: At, new: ledger.Reading, *, doubted: Doubted = NO_DOUBT
 ) -> None:
@@ -295,14 +340,27 @@ def _old(known: Row[Any] | None) -> ledger.Reading | None:
     return stock.as_reading(known, unstamp(known.began_at)) if known is not None else None
 
 
-def _transferred(work: Work, system: str, at: At, known: Row[Any] | None, rise: int) -> Doubted:
+def doubted_of(
+    work: Work,
+    system: str,
+    known: Known | None,
+    new: ledger.Reading,
+    elsewhere: Callable[[], Iterable[int]],
+) -> Doubted:
     """Units that appeared here, and that another place of this owner may still count.
 
-    What is in doubt stays so when this place is read again: the other one has to be.
+    `elsewhere`: what it says of its other places. What is in doubt stays so when this place
+    is read again: the other one has to be.
     """
-    before = Doubted.of(known)
+    before, source = known.doubted if known else NO_DOUBT, work.network.sources[system]
+    old = known.reading if known else None
+    rise = ledger.supply_of(new, source) - (ledger.supply_of(old, source) if old else 0)
     if rise <= 0 or len(work.network.locations_stocked_by(system)) < 2:
         return before
+    return before.with_more(ledger.transferred(rise, elsewhere()), work.now)
+
+
+def _elsewhere(work: Work, system: str, at: At) -> list[int]:
     source = work.network.sources[system]
     rows = work.connection.execute(
         select(stock_table.c.on_hand, stock_table.c.available).where(
@@ -311,8 +369,7 @@ def _transferred(work: Work, system: str, at: At, known: Row[Any] | None, rise: 
             stock_table.c.location != at.location,
         )
     )
-    elsewhere = [row.on_hand if source.basis == "on_hand" else row.available for row in rows]
-    return before.with_more(ledger.transferred(rise, elsewhere), work.now)
+    return [row.on_hand if source.basis == "on_hand" else row.available for row in rows]
 
 
 def forget_counters(work: Work, system: str) -> None:

@@ -275,7 +275,7 @@ def _show_unknown_components(work: Work) -> None:
     kits = work.network.items
     wanted = {item for kit in kits.kits for item in kits.needs(kit)}
     named = set(work.connection.execute(select(items.c.sku)).scalars()) if wanted else set()
-    unknown = {f"unknown_component:{item}": item for item in wanted - named}
+    unknown = {f"{ledger_rows.UNKNOWN_COMPONENT}{item}": item for item in wanted - named}
     _close_others(work, unknown)
     for cause, item in sorted(unknown.items()):
         near = spellings.alike(work, item)

@@ -143,6 +143,7 @@ _hidden: OrderedDict[str, None] = OrderedDict()
 _EMAIL = re.compile(r"[\w.+%'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 # Digits as people write telephone numbers. Not after a letter, a slash or a #: those are ids.
 _NUMBER = re.compile(r"(?<![\w/#=.-])\+?\(?\d[\d ().-]{6,24}\d(?![\w-])")
+_NUMBER_LEAST = 8  # characters of the shortest one
 _DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d)?")
 
 
@@ -163,7 +164,9 @@ def scrub(text: str) -> str:
     """The text without known secrets, e-mail addresses and telephone numbers (T13)."""
     for secret in sorted((one for one in _hidden if one in text), key=len, reverse=True):
         text = text.replace(secret, BLOT)
-    return _NUMBER.sub(_blot_number, _EMAIL.sub(BLOT, text))
+    if "@" in text:
+        text = _EMAIL.sub(BLOT, text)
+    return _NUMBER.sub(_blot_number, text) if len(text) >= _NUMBER_LEAST else text
 
 
 def _blot_number(match: re.Match[str]) -> str:

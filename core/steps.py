@@ -47,6 +47,10 @@ class Steps:
 
     at: datetime
     rows: list[dict[str, Any]] = field(default_factory=list)
+    _stamp: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._stamp = stamp(self.at)
 
     def add(
         self,
@@ -61,7 +65,7 @@ class Steps:
         """Record one step. `data` holds ids, words and counts; never a buyer."""
         self.rows.append(
             {
-                "at": stamp(self.at),
+                "at": self._stamp,
                 "stop": stop,
                 "name": name,
                 "system": system,
@@ -80,7 +84,7 @@ class Steps:
 
     def tell(self) -> None:
         """Log them; call after the transaction is durable."""
-        log = structlog.get_logger()
+        log = structlog.get_logger().bind()  # once for all lines, not once for each
         for row in self.rows:
             words = {key: value for key, value in row["data"].items() if value not in (None, "")}
             for key in ("system", "order_id", "sku"):

@@ -43,6 +43,8 @@ LIVE = ("open", "shipped", "missing")
 IS_SHORT = lines.c.short > literal_column("0")
 #: The cause that holds an order of a SKU nobody has told us of.
 UNKNOWN = "unknown_sku:"
+#: The same for a kit.
+UNKNOWN_COMPONENT = "unknown_component:"
 #: Lines whose units were not found: only a later number can be claimed for them.
 MISSING = select(claims.c.line_id).where(claims.c.state == literal_column("'missing'"))
 
@@ -57,28 +59,26 @@ def know_items(work: Work, system: str, skus: Iterable[str]) -> None:
     )
 
 
-_KNOW = Hot(
+_KNOWN_ONCE = (
     insert(items)
     .values({name: bindparam(name) for name in ("sku", "source", "first_seen_at")})
     .on_conflict_do_nothing(index_elements=["sku"])
 )
+_KNOW = Hot(_KNOWN_ONCE)
+_KNOW_ONE = Hot(_KNOWN_ONCE.returning(items.c.sku))
 
 
 def know_item(work: Work, system: str, sku: str) -> None:
     """The first sight of a SKU frees the orders that waited for it (S14)."""
-    new = work.connection.execute(
-        insert(items)
-        .values(sku=sku, source=system, first_seen_at=stamp(work.now))
-        .on_conflict_do_nothing(index_elements=["sku"])
-        .returning(items.c.sku)
-    ).one_or_none()
+    at = stamp(work.now)
+    new = _KNOW_ONE(work.connection, sku=sku, source=system, first_seen_at=at).one_or_none()
     if new is None:
         return
     spellings.see(work, sku)
     for ref in holds.members_of(work, f"{UNKNOWN}{sku}", "order"):
         work.touched_orders.add(int(ref))
     for kit in work.network.items.used_by(sku):
-        holds.close_cause(work, f"unknown_component:{sku}", "kit", kit)
+        holds.close_cause(work, f"{UNKNOWN_COMPONENT}{sku}", "kit", kit)
 
 
 # ------------------------------------------------------------------ reading the ledger
@@ -247,19 +247,7 @@ def _end(work: Work, row: Row[Any], evidence: str) -> None:
 
 def claim_shorts(work: Work, sku: str, location: str) -> None:
     """Units that became free go to short lines, oldest order first; of kits to whole ones."""
-    rows = work.connection.execute(
-        select(lines)
-        .join(orders, orders.c.id == lines.c.order_id)
-        .where(
-            lines.c.sku == sku,
-            IS_SHORT,
-            orders.c.location == location,
-            orders.c.state.in_(["captured", "held"]),
-            orders.c.asked == "",  # what the warehouse packs already nobody would ask it for
-            lines.c.id.not_in(MISSING),
-        )
-        .order_by(orders.c.placed_at, lines.c.id)
-    ).all()
+    rows = _SHORT_LINES(work.connection, sku=sku, location=location).all()
     if not rows:
         return
     known = {row.id: row for one in rows for row in _with_its_kit(work, one)}
@@ -272,6 +260,22 @@ def claim_shorts(work: Work, sku: str, location: str) -> None:
             work, order_id=row.order_id, line_id=row.id, sku=row.sku, location=location, units=units
         )
         work.touched_orders.add(row.order_id)
+
+
+_SHORT_LINES = Hot(
+    select(lines)
+    .join(orders, orders.c.id == lines.c.order_id)
+    .where(
+        lines.c.sku == bindparam("sku"),
+        IS_SHORT,
+        orders.c.location == bindparam("location"),
+        orders.c.state.in_([literal_column(f"'{state}'") for state in ("captured", "held")]),
+        # What the warehouse packs already nobody would ask it for.
+        orders.c.asked == literal_column("''"),
+        lines.c.id.not_in(MISSING),
+    )
+    .order_by(orders.c.placed_at, lines.c.id)
+)
 
 
 def _with_its_kit(work: Work, row: Row[Any]) -> Sequence[Row[Any]]:

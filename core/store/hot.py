@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, CursorResult, Row, bindparam
@@ -42,8 +43,7 @@ class Hot:
         if known is None:
             compiled = self._statement.compile(dialect=dialect)  # type: ignore[attr-defined]
             assert isinstance(compiled, SQLCompiler)
-            known = _Text(str(compiled), tuple(compiled.positiontup or ()), compiled.params)
-            self._texts[dialect.name] = known
+            known = self._texts[dialect.name] = _Text.of(compiled)
         return known
 
 
@@ -54,7 +54,7 @@ class HotList:
     length with its last value, which changes no answer; a longer one is asked in parts.
     """
 
-    LENGTHS = (1, 8, 64, 512)
+    LENGTHS = (1, 8, 64, 256, 512)
 
     __slots__ = ("_hots", "_make")
 
@@ -89,8 +89,24 @@ class _Text:
     sql: str
     names: Sequence[str]
     constants: Mapping[str, Any]
+    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+
+    @classmethod
+    def of(cls, compiled: SQLCompiler) -> _Text:
+        names = tuple(compiled.positiontup or ())
+        # Of one name it would give the value and no tuple; of none it cannot be made.
+        pick = itemgetter(*names) if len(names) > 1 else _nothing
+        return cls(str(compiled), names, compiled.params, pick)
 
     def in_order(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        try:
+            return self.pick(values)
+        except KeyError:
+            pass  # some are constants
         return tuple(
             values[name] if name in values else self.constants[name] for name in self.names
         )
+
+
+def _nothing(_: Mapping[str, Any]) -> tuple[Any, ...]:
+    raise KeyError

@@ -295,6 +295,14 @@ copies = Table(
     _word("value"),
     _instant("read_at", nullable=False),
 )
+#: Whether an object is not for sale is looked up with every number it says.
+Index(
+    "copies_not_for_sale",
+    copies.c.system,
+    copies.c.number,
+    copies.c.place,
+    sqlite_where=copies.c.number == "not_for_sale",
+)
 
 items = Table(
     "items",
