@@ -241,10 +241,10 @@ _STOCK: Table = {
     "publish": Option("block", "How channels are told what they may sell."),
     "publish.policy": Option(
         "choice",
-        "shared: every channel shows the whole pool; the possible oversell is bounded, and the\n"
-        "bound is printed. split: the pool is divided, and no unit is shown twice. adaptive:\n"
-        "shared while units are plenty, divided while they are few.",
-        default="shared",
+        "adaptive: shared while units are plenty, divided while they are few. split: always\n"
+        "divided, and no unit is shown twice. shared: every channel shows the whole pool.\n"
+        "truecount why prints how many units could be sold beyond the stock.",
+        default="adaptive",
         choices=POLICIES,
     ),
     "publish.linger": Option(

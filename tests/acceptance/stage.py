@@ -36,6 +36,7 @@ CONFIG = """\
 company: {{name: Acme Outdoor, timezone: Europe/Berlin, currency: EUR}}
 state: state/truecount.db
 seal_key: ${{SEAL}}
+publish: {{policy: shared}}
 mappings: "{mappings}"
 listen: {{hooks: "127.0.0.1:{hooks}", operations: "127.0.0.1:{operations}"}}
 systems:

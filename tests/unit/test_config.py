@@ -32,7 +32,7 @@ def test_a_short_file_has_every_default(tmp_path: Path) -> None:
     assert config.listen.body_max == 2 * 1024 * 1024
     assert config.listen.deadline_s == 10.0
     assert config.console.password is None
-    assert config.publish.policy == "shared"
+    assert config.publish.policy == "adaptive"
     assert config.report is None
     assert config.routing == ("east",)
     assert config.rounding_limit_minor == 2
