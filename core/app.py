@@ -27,7 +27,7 @@ from core.clock import Clock, stamp, unstamp
 from core.config import Config
 from core.config_types import System
 from core.contract import Setup
-from core.errors import ConfigError, Problem
+from core.errors import ConfigError, MappingError, Problem
 from core.http import Door, DoorSpec
 from core.intake import Intake
 from core.limiter import BudgetSpec, Limiter
@@ -92,7 +92,11 @@ def build(
     threaded: bool = True,
     book: MappingBook | None = None,
 ) -> App:
-    """Wire the whole daemon. Raises ConfigError with everything that does not fit."""
+    """Wire the whole daemon. Raises ConfigError with everything that does not fit.
+
+    Mapping files with a problem stop it only where there is no state yet, which may hold
+    what was in force before; `mappings_in_force.restore` says.
+    """
     chance = rng or random.Random()  # noqa: S311 - jitter only; nothing secret
     for system in config.systems.values():
         hide(*(secret.reveal() for secret in system.secrets.values()))
@@ -100,15 +104,17 @@ def build(
     folders = {system.connector: system.mappings for system in config.systems.values()}
     network = network_of(config)
     network = network.with_items(items_of(config, network))
+    if book is None:
+        book = MappingBook.start(config.mappings, names.values(), folders=folders)
+        if book.refused and not config.state.exists():
+            raise MappingError(book.refused)
     app = App(
         config=config,
         clock=clock,
         store=Store(config.state, threaded=threaded),
         seal=seal_of(config),
         network=replace(network, rules=rules_of(config, network, network.rules.tags)),
-        book=MappingBook.load(config.mappings, names.values(), folders=folders)
-        if book is None
-        else book,
+        book=book,
         metrics=Metrics(),
     )
     for system in config.systems.values():

@@ -70,7 +70,7 @@ def load_config(path: Path, env: Mapping[str, str], search: Sequence[Path] = ())
     """Read and check the whole configuration. `search`: more folders with connectors."""
     file = str(path)
     node = read_yaml(path, file)
-    problems = Problems(file)
+    problems = Problems(file, columns=True)
     fields = Fields(node, OPTIONS, problems)
     folder = path.absolute().parent
     mappings = folder / fields.text("mappings")

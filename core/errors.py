@@ -28,6 +28,23 @@ class TruecountError(Exception):
     """The root: catch it only where a process ends."""
 
 
+class Line(int):
+    """The number of a line, which knows the column of what it is said about."""
+
+    column: int
+
+    @classmethod
+    def at(cls, line: int, column: int) -> Line:
+        made = cls(line)
+        made.column = column
+        return made
+
+
+def column_of(line: int) -> int:
+    """From 1; 0 where only the line is known."""
+    return line.column if isinstance(line, Line) else 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing wrong in one place of a file an operator edits."""

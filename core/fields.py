@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from core.errors import ConfigError, Problem
+from core.errors import ConfigError, Problem, column_of
 from core.strict import Node, nearest
 
 Kind = Literal[
@@ -70,14 +70,20 @@ class Problems:
 
     file: str
     found: list[Problem] = field(default_factory=list)
+    columns: bool = False  # say them too, as mapping files do
 
     def add(self, line: int, what: str, fix: str = "") -> None:
-        self.found.append(Problem(file=self.file, line=line, what=what, fix=fix))
+        column = column_of(line) if self.columns else 0
+        self.found.append(
+            Problem(file=self.file, line=int(line), what=what, fix=fix, column=column)
+        )
 
     def stop(self) -> None:
         """Raise them all, by line, if there are any."""
         if self.found:
-            raise ConfigError(sorted(self.found, key=lambda problem: problem.line))
+            raise ConfigError(
+                sorted(self.found, key=lambda problem: (problem.line, problem.column))
+            )
 
 
 class Fields:
@@ -108,7 +114,7 @@ class Fields:
         known = self._known()
         for key, value in node.items():
             if key.text in known:
-                self._nodes[key.text], self._lines[key.text] = value, key.line
+                self._nodes[key.text], self._lines[key.text] = value, _place(key, value)
             else:
                 self._unknown(key, known)
 
@@ -340,6 +346,11 @@ def size(text: str) -> int:
     if match is None:
         raise ValueError(f"is {quoted(text)}, not a size like 64 KiB or 2 MiB")
     return int(match.group(1)) * _BYTES[match.group(2)]
+
+
+def _place(key: Node, value: Node) -> int:
+    """Where an editor should jump to: the value beside its key, or the key of a block."""
+    return value.line if value.kind == "scalar" and value.line == key.line else key.line
 
 
 def _scalar(node: Node) -> str | None:

@@ -9,10 +9,11 @@ which something was decided already is not taken before a person says yes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from core import holds, intake, recorded, refused_files
 from core.app import App
@@ -33,22 +34,82 @@ ASKS = "mappings:asks"
 TRIED_MAX = 500
 LOOK_S = 2.0
 
+#: What `mapping_texts` has: (connector, the file's name without .yaml) -> its row.
+Rows = dict[tuple[str, str], Row[Any]]
+
 
 class Asks(TruecountError):
     """The change alters what was decided from already; a person has to say yes."""
 
 
 async def restore(app: App) -> None:
-    """At start: the files are in force as they are now. What they said before stays readable."""
+    """At start: as a reload, with what was in force when the daemon stopped (H34).
+
+    MappingError: a file has a problem, and its connector never had a mapping in force.
+    """
+    with app.store.read() as connection:
+        last = _last(connection, app)
+    if problems := app.book.refused:
+        known = {connector for connector, _ in last}
+        if any(_connector_of(app, one) not in known for one in problems):
+            raise MappingError(problems)
+        found, _ = await asyncio.to_thread(app.book.read)
+        await _start_as_before(app, last, found, lambda c: _refuse(app, c, problems))
+        return
+    found = app.book.in_force
+    changes = [
+        (key, _read_kept(app, last[key]) if key in last else None, new)
+        for key, new in found.items()
+        if key not in last or last[key].hash != new.hash
+    ]
+    if effects := await asyncio.to_thread(_posted, app, changes):
+        await _start_as_before(app, last, found, lambda connection: _ask(app, connection, effects))
+        return
 
     def unit(connection: Connection) -> None:
         work = _work(app, connection)
-        _remember(work, app.book.in_force)
-        refused_files.show(work, NAME, [], noun="mappings")
-        _no_question(work)
+        _come_into_force(work, app, found)
+        if changes:
+            intake.replay(work, _held_by_mappings(connection))
         work.finish()
 
     await app.store.write(unit)
+
+
+async def _start_as_before(
+    app: App, last: Rows, found: Loaded, say: Callable[[Connection], None]
+) -> None:
+    """What was in force when the daemon stopped goes on working, and an exception says why."""
+    before: dict[tuple[str, str], Mapping] = {}
+    for key, row in last.items():
+        mapping = _read_kept(app, row) or found.get(key)  # of another version of the program
+        if mapping is not None:
+            before[key] = mapping
+        elif app.book.refused:
+            raise MappingError(app.book.refused)
+    # A connector that is new in the configuration begins with what its files say.
+    known = {connector for connector, _ in last}
+    new = {key: mapping for key, mapping in found.items() if key[0] not in known}
+    app.book.take(before | new)
+
+    def unit(connection: Connection) -> None:
+        work = _work(app, connection)
+        _remember(work, new)
+        work.finish()
+        say(connection)
+
+    await app.store.write(unit)
+    structlog.get_logger().warning("mappings.kept", what="start")
+
+
+def _connector_of(app: App, problem: Problem) -> str:
+    """Whose folder a broken file stands in; "" where nobody's."""
+    folder = problem.file.rpartition("/")[0]
+    for connector in app.book.connectors:
+        own = app.book.folder_of(connector).as_posix()
+        if folder == own or folder.startswith(f"{own}/"):
+            return connector
+    return ""
 
 
 async def reload(app: App, *, accepted: bool = False) -> int:
@@ -72,9 +133,7 @@ async def reload(app: App, *, accepted: bool = False) -> int:
     def unit(connection: Connection) -> int:
         work = _work(app, connection)
         app.book.take(loaded)
-        _remember(work, loaded)
-        refused_files.show(work, NAME, [], noun="mappings")
-        _no_question(work)
+        _come_into_force(work, app, loaded)
         count = intake.replay(work, _held_by_mappings(connection))
         work.finish()
         return count
@@ -87,7 +146,7 @@ class OnSave:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._taken = app.book.marks()
+        self._taken = app.book.started_with
         self._seen = self._taken
 
     async def look(self) -> None:
@@ -173,7 +232,7 @@ def _said(effect: Effect) -> str:
 def _ask(app: App, connection: Connection, effects: Sequence[Effect]) -> None:
     work = _work(app, connection)
     refused_files.show(work, NAME, [], noun="mappings")
-    _no_question(work)
+    _no_question(work, but={_said(effect) for effect in effects})
     for effect in effects:
         holds.open_hold(
             work,
@@ -184,7 +243,7 @@ def _ask(app: App, connection: Connection, effects: Sequence[Effect]) -> None:
             next_step="Look with `truecount mapping preview`, then `truecount reload --yes`, or"
             " undo the edit.",
             member=NAME,
-            ref=effect.mapping,
+            ref=_said(effect),
             label=_said(effect),
         )
     work.finish()
@@ -196,9 +255,18 @@ def _refuse(app: App, connection: Connection, problems: Sequence[Problem]) -> No
     work.finish()
 
 
-def _no_question(work: Work) -> None:
+def _come_into_force(work: Work, app: App, loaded: Loaded) -> None:
+    """Kept, and nothing is refused or asked any more."""
+    _remember(work, loaded)
+    _forget(work, app, loaded)
+    refused_files.show(work, NAME, [], noun="mappings")
+    _no_question(work)
+
+
+def _no_question(work: Work, *, but: Collection[str] = ()) -> None:
     for ref in holds.members_of(work, ASKS, NAME):
-        holds.close_cause(work, ASKS, NAME, ref)
+        if ref not in but:
+            holds.close_cause(work, ASKS, NAME, ref)
 
 
 def _held_by_mappings(connection: Connection) -> list[int]:
@@ -222,7 +290,8 @@ def _held_by_mappings(connection: Connection) -> list[int]:
 def _remember(work: Work, loaded: Loaded) -> None:
     last = _latest(work.connection)
     for (connector, stem), mapping in loaded.items():
-        if last.get((connector, stem)) == mapping.hash:
+        known = last.get((connector, stem))
+        if known is not None and known.hash == mapping.hash:
             continue
         work.connection.execute(
             insert(mapping_texts).values(
@@ -237,12 +306,38 @@ def _remember(work: Work, loaded: Loaded) -> None:
         work.steps.add(3, "mapping.in_force", mapping=mapping.said)
 
 
-def _latest(connection: Connection) -> dict[tuple[str, str], str]:
+def _forget(work: Work, app: App, loaded: Loaded) -> None:
+    """A file that was removed is in force no more, and no start brings it back."""
+    for (connector, stem), row in _last(work.connection, app).items():
+        if (connector, stem) not in loaded:
+            work.connection.execute(
+                insert(mapping_texts).values(
+                    connector=connector,
+                    stem=stem,
+                    version="",
+                    hash="",
+                    doc=b"",
+                    since=stamp(work.now),
+                )
+            )
+            work.steps.add(3, "mapping.removed", mapping=row.version)
+
+
+def _last(connection: Connection, app: App) -> Rows:
+    """What was in force last, of the connectors there are."""
+    return {
+        key: row
+        for key, row in _latest(connection).items()
+        if row.hash and key[0] in app.book.connectors
+    }
+
+
+def _latest(connection: Connection) -> Rows:
     newest = select(func.max(mapping_texts.c.seq)).group_by(
         mapping_texts.c.connector, mapping_texts.c.stem
     )
     rows = connection.execute(select(mapping_texts).where(mapping_texts.c.seq.in_(newest)))
-    return {(row.connector, row.stem): row.hash for row in rows}
+    return {(row.connector, row.stem): row for row in rows}
 
 
 def kept(connection: Connection, connector: str, stem: str, version: str = "") -> Mapping | None:
@@ -253,11 +348,19 @@ def kept(connection: Connection, connector: str, stem: str, version: str = "") -
     row = connection.execute(
         select(mapping_texts).where(*wanted).order_by(mapping_texts.c.seq.desc()).limit(1)
     ).one_or_none()
-    if row is None:
+    if row is None or not row.hash:
         return None
-    name = row.version.partition(" ")[0]
+    return _read(row, f"{row.version} (as kept)")
+
+
+def _read_kept(app: App, row: Row[Any]) -> Mapping | None:
+    """The same with the name of its file, for one that is in force or was until now."""
+    return _read(row, app.book.file_of(row.connector, row.stem))
+
+
+def _read(row: Row[Any], file: str) -> Mapping | None:
     try:
-        return read_mapping(Text.unpacked(row.doc), f"{row.version} (as kept)", name)
+        return read_mapping(Text.unpacked(row.doc), file, row.version.partition(" ")[0])
     except MappingError:
         return None  # written for an older program; nothing to compare with
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import yaml
 
-from core.errors import ConfigError, Problem
+from core.errors import ConfigError, Line, Problem
 
 YAML_BYTES_MAX = 1024 * 1024
 YAML_DEPTH_MAX = 20
@@ -196,7 +196,8 @@ class _Composer:
             self._report(event, f"nested deeper than {YAML_DEPTH_MAX} levels")
             raise ConfigError(self._problems)
         self._check_plain(event)
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        column = event.start_mark.column + 1
+        line = Line.at(event.start_mark.line + 1, column)
         if isinstance(event, yaml.MappingStartEvent):
             return Node("map", self._file, line, column, pairs=self._pairs(depth))
         if isinstance(event, yaml.SequenceStartEvent):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from core.config_types import Location, OwnerRow, System
-from core.errors import InvariantBroken, Problem
+from core.errors import InvariantBroken, Problem, column_of
 from core.fields import quoted, suggest
 from core.model import NUMBERS
 from core.network import COMPANY, TRUECOUNT, Owners
@@ -337,7 +337,9 @@ class Ownership:
                 )
 
     def _add(self, line: int, what: str, fix: str) -> None:
-        self.problems.append(Problem(file=self._file, line=line, what=what, fix=fix))
+        self.problems.append(
+            Problem(file=self._file, line=int(line), what=what, fix=fix, column=column_of(line))
+        )
 
 
 def _implied(number: str, scope: str, owner: str, line: int) -> Owned:

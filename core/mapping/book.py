@@ -17,6 +17,8 @@ from core.mapping.samples import run_samples
 
 #: (connector, the file's name without .yaml) -> what it says.
 Loaded = Names[tuple[str, str], Mapping]
+#: Path, time and size of every file.
+Marks = tuple[tuple[str, int, int], ...]
 
 
 class MappingBook:
@@ -29,16 +31,28 @@ class MappingBook:
             name: (folders or {}).get(name, folder / name) for name in sorted(set(connectors))
         }
         self._by_name: dict[tuple[str, str], Mapping] = {}
+        #: What was wrong with the files when the daemon started; nothing of them is in force then.
+        self.refused: list[Problem] = []
+        self.started_with: Marks = ()
 
     @classmethod
     def load(
         cls, folder: Path, connectors: Iterable[str], *, folders: Names[str, Path] | None = None
     ) -> MappingBook:
-        """The book of a starting daemon; MappingError with all problems of all files."""
+        """What all the files say; MappingError with all problems of all of them."""
+        book = cls.start(folder, connectors, folders=folders)
+        if book.refused:
+            raise MappingError(book.refused)
+        return book
+
+    @classmethod
+    def start(
+        cls, folder: Path, connectors: Iterable[str], *, folders: Names[str, Path] | None = None
+    ) -> MappingBook:
+        """The same for a daemon that starts; a problem is `refused`, the state may know better."""
         book = cls(folder, connectors, folders=folders)
-        problems = book.reload()
-        if problems:
-            raise MappingError(problems)
+        book.started_with = book.marks()  # before they are read: a later save is another one
+        book.refused = book.reload()
         return book
 
     def reload(self) -> list[Problem]:
@@ -67,7 +81,15 @@ class MappingBook:
     def folder_of(self, connector: str) -> Path:
         return self._folders[connector]
 
-    def marks(self) -> tuple[tuple[str, int, int], ...]:
+    def file_of(self, connector: str, stem: str) -> str:
+        """How a mapping's file is called in everything a person reads."""
+        return f"{self._folders[connector].as_posix()}/{stem}.yaml"
+
+    @property
+    def connectors(self) -> frozenset[str]:
+        return frozenset(self._folders)
+
+    def marks(self) -> Marks:
         """Changes whenever a file is saved: what watches the folders compares it."""
         found = []
         for folder in self._folders.values():
@@ -85,7 +107,7 @@ class MappingBook:
             for path in sorted(folder.glob("*.yaml")):
                 if not is_mapping(path):
                     continue
-                file = f"{folder.as_posix()}/{path.name}"
+                file = self.file_of(connector, path.stem)
                 try:
                     mapping = load_mapping(path, file, inside=folder)
                 except MappingError as error:

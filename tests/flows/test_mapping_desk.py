@@ -11,6 +11,8 @@ import pytest
 
 from core import drift, mappings_in_force, order_rows
 from core.cli import main
+from core.errors import MappingError
+from core.store.schema import mapping_texts
 from tests.flows.house import ENV, House, house
 
 LINE = "    cod: cod\n"
@@ -122,7 +124,7 @@ async def test_a_change_that_alters_posted_orders_asks_first(
 
 
 async def test_replay_prints_what_changed_and_asks_where_it_alters_posted_orders(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with house(tmp_path, mappings=True, pushes=False) as h:
         await h.sells(TEA=9)
@@ -131,8 +133,9 @@ async def test_replay_prints_what_changed_and_asks_where_it_alters_posted_orders
         await h.settle()
         edit(h, (LINE, f"{LINE}    voucher: paid\n"), ("version: 1", "version: 2"),
              ("  channel_state:    state\n", "  channel_state:    state | upper\n"))  # fmt: skip
-        assert h.app.book.reload() == []
-        await mappings_in_force.restore(h.app)  # as at a start: in force, and nothing tried again
+        with monkeypatch.context() as nothing_tried_again:
+            nothing_tried_again.setattr(mappings_in_force, "_held_by_mappings", lambda _: [])
+            await h.operate("reload", yes=True)
         done = await h.operate("replay")
         assert done["replayed"] == 1
         [change] = done["changes"]
@@ -172,6 +175,110 @@ async def test_h34_a_broken_file_is_an_exception_and_the_old_one_works_on(tmp_pa
         edit(h, ("total | mony", "total | money"))
         await saved(h, desk)
         assert h.causes() == []
+
+
+async def test_h34_a_start_with_a_broken_file_works_on_with_what_was_in_force(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, mappings=True) as h:
+        await h.sells(TEA=9)
+        edit(h, ("total | money", "total | mony"))
+        await h.restart()
+        desk = mappings_in_force.OnSave(h.app)
+        assert h.causes() == ["mappings:refused"]
+        [reason] = h.rows("SELECT reason FROM holds WHERE cause = 'mappings:refused'")
+        assert "what was in force before stays in force" in reason[0]
+        assert "generic_channel/order.yaml:15:" in reason[0]
+        assert '"mony" is not a step' in reason[0]
+        [order] = await orders(h, 1)
+        [held] = await orders(h, 1, payment="voucher")
+        await h.settle()
+        assert h.state("shop", order) == "released"
+        [step] = h.rows("SELECT next_step FROM holds WHERE cause LIKE 'mapping:%'")
+        assert f"{file_of(h)}:4" in step[0]  # the file's own name, as ever
+
+        await h.restart()  # and once more: one exception, the same
+        desk = mappings_in_force.OnSave(h.app)
+        assert h.one("SELECT count(*) FROM holds WHERE cause = 'mappings:refused'") == 1
+        edit(h, ("total | mony", "total | money"), (LINE, f"{LINE}    voucher: paid\n"))
+        await saved(h, desk)
+        assert h.causes() == []
+        assert h.state("shop", held) == "released"
+
+
+async def test_a_start_with_a_change_that_alters_posted_orders_asks_first(tmp_path: Path) -> None:
+    async with house(tmp_path, mappings=True) as h:
+        await h.sells(TEA=9)
+        await orders(h, 2)
+        await h.settle()
+        edit(h, ("  channel_state:    state\n", "  channel_state:    state | upper\n"))
+        await h.restart()
+        await h.restart()
+        assert h.causes() == [mappings_in_force.ASKS]
+        assert h.one("SELECT count(*) FROM holds WHERE cause = ?", mappings_in_force.ASKS) == 1
+        assert h.one("SELECT count(*) FROM mapping_texts WHERE stem = 'order'") == 1
+        [old] = [one for one in h.app.book if one.name == "generic_channel.order"]
+        assert b"state | upper" not in old.text.data
+        desk = mappings_in_force.OnSave(h.app)
+        await saved(h, desk)  # nobody has saved anything since
+        assert h.causes() == [mappings_in_force.ASKS]
+        with pytest.raises(mappings_in_force.Asks, match="truecount reload --yes"):
+            await h.operate("reload")
+        await h.operate("reload", yes=True)
+        assert h.causes() == []
+        await h.restart()
+        assert h.causes() == []
+        assert h.one("SELECT count(*) FROM mapping_texts WHERE stem = 'order'") == 2
+
+
+async def test_a_change_undone_while_the_daemon_is_down_closes_the_question(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, mappings=True) as h:
+        await h.sells(TEA=9)
+        await orders(h, 1)
+        await h.settle()
+        before, after = "  channel_state:    state\n", "  channel_state:    state | upper\n"
+        edit(h, (before, after))
+        await h.restart()
+        assert h.causes() == [mappings_in_force.ASKS]
+        edit(h, (after, before))
+        await h.restart()
+        assert h.causes() == []
+
+
+async def test_a_line_added_while_the_daemon_is_down_releases_what_it_held(tmp_path: Path) -> None:
+    async with house(tmp_path, mappings=True) as h:
+        await h.sells(TEA=9)
+        [held] = await orders(h, 1, payment="voucher")
+        await h.settle()
+        edit(h, (LINE, f"{LINE}    voucher: paid\n"))
+        await h.restart()
+        await h.settle()
+        assert h.causes() == []
+        assert h.state("shop", held) == "released"
+
+
+async def test_a_file_that_was_removed_is_not_brought_back_by_a_broken_one(tmp_path: Path) -> None:
+    async with house(tmp_path, mappings=True) as h:
+        file_of(h).with_name("listing.yaml").unlink()
+        await h.operate("reload")
+        edit(h, ("total | money", "total | mony"))
+        await h.restart()
+        names = {one.name for one in h.app.book}
+        assert "generic_channel.order" in names
+        assert "generic_channel.listing" not in names
+
+
+async def test_a_start_is_refused_where_no_good_text_was_ever_in_force(tmp_path: Path) -> None:
+    async with house(tmp_path, mappings=True) as h:
+        edit(h, ("total | money", "total | mony"))
+        await h.app.store.write(lambda c: c.execute(mapping_texts.delete()))
+        with pytest.raises(MappingError, match=r"order.yaml:15:\d+ .*\"mony\" is not a step"):
+            await h.restart()
+        edit(h, ("total | mony", "total | money"))
+        await h.app.close()
+        await h.start()
 
 
 async def test_preview_as_json_and_as_a_page_shows_no_buyer(

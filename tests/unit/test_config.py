@@ -17,6 +17,7 @@ from tests.unit.configured import (
     line_of,
     load,
     refused,
+    refused_with_columns,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +113,20 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     text = changed("owner: ledger", "owner: ledgr", text)
     found = refused(tmp_path, text + "logs: {level: info}\n")
     assert lines_of(found) == [1, 6, 17, 20, 21]
+
+
+def test_a_problem_says_its_column_too(tmp_path: Path) -> None:
+    text = changed("currency: EUR", "currency: euro")
+    text = changed("https://shop", "http://shop", text)
+    text = changed("serves: [web]", "serves: [wbe]", text)
+    text = changed("owner: ledger", "owner: ledgr", text) + "logs: {level: info}\n"
+    found = [problem.split("  ")[0] for problem in refused_with_columns(tmp_path, text)]
+    lines = text.splitlines()
+    pointed = [lines[int(line) - 1][int(column) - 1 :] for _, line, column in
+               (place.split(":") for place in found)]  # fmt: skip
+    assert [words[:12] for words in pointed] == [
+        "euro}", 'base_url: "h', "serves: [wbe", "{number: inv", "logs: {level",
+    ]  # fmt: skip
 
 
 def test_a_system_that_cannot_be_read_is_the_only_problem_it_causes(tmp_path: Path) -> None:

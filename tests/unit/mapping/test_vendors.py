@@ -6,6 +6,7 @@ system here, but those of Shopify, Amazon and Tryton.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from core.mapping import Mapping, load_mapping, run_samples
 from core.mapping.coverage import coverage_of
 from core.mapping.samples import samples_of
 from core.mapping.samples import tests_of as examples_of
-from core.model import Order
+from core.model import Order, Return
 
 ROOT = Path(__file__).resolve().parents[3] / "mappings"
 FILES = sorted(path for path in ROOT.glob("*/*.yaml") if ".test." not in path.name)
@@ -31,10 +32,10 @@ SYSTEMS = {
     "tiktok_shop": "order listing return confirm_shipment",
     "flipkart": "order listing return confirm_shipment",
     "tryton": "price stock_reading document",
-    "odoo": "book_order price stock_reading shipment document",
-    "erpnext": "book_order price stock_reading shipment document",
-    "moqui": "book_order stock_reading shipment",
-    "ofbiz": "book_order stock_reading price",
+    "odoo": "book_order price stock_reading shipment document return",
+    "erpnext": "book_order price stock_reading shipment document return",
+    "moqui": "book_order price stock_reading shipment return",
+    "ofbiz": "book_order price stock_reading shipment document return",
     "delhivery": "parcel_event",
     "ghn": "parcel_event",
 }
@@ -54,6 +55,22 @@ def test_the_folder_of_a_system_has_what_is_said_of_it(system: str) -> None:
     assert there >= set(SYSTEMS[system].split())
 
 
+def test_the_manual_says_exactly_what_systems_without_a_connector_have() -> None:
+    manual = (ROOT.parent / "docs" / "mappings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+?)? ?\| (.+?)? ?\|$", manual, flags=re.M)
+    said = {
+        (folder, direction): set(re.findall(r"`(\w+)`", cell))
+        for folder, reads, sends in rows
+        for direction, cell in (("incoming", reads), ("outgoing", sends))
+        if (ROOT / folder).is_dir()
+    }
+    there: dict[tuple[str, str], set[str]] = {key: set() for key in said}
+    for path in FILES:
+        if not (ROOT.parent / "connectors" / path.parent.name).exists():
+            there[path.parent.name, loaded(path).direction].add(path.stem)
+    assert said == there
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_every_mapping_loads_and_its_examples_come_out_as_written(path: Path) -> None:
     assert examples_of(path).exists()
@@ -71,6 +88,20 @@ def test_every_order_of_the_samples_ties_to_the_channel_s_total(path: Path) -> N
         order = mapping.record(document, external_id="sample", revision="1")
         if isinstance(order, Order) and order.complete:
             assert residue(order).minor == 0, (order.number, str(residue(order)))
+
+
+@pytest.mark.parametrize("system", ["moqui", "ofbiz"])
+def test_what_an_erp_gives_back_ties_to_the_lines_it_gives_it_for(system: str) -> None:
+    path = ROOT / system / "return.yaml"
+    tied = 0
+    for document in samples_of(path):
+        found = loaded(path).record(document)
+        assert isinstance(found, Return)
+        assert found.refund is not None
+        amounts = [line.refund.minor for line in found.lines if line.refund is not None]
+        assert sum(amounts) == found.refund.minor
+        tied += 1
+    assert tied
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
