@@ -93,7 +93,7 @@ class Page:
         self._begin_part()
         try:
             self._facts = self._asked()
-        except BUGS:  # a word that no statement can hold
+        except BUGS:  # asked row by row, it holds the row that it fails for and no other
             self._gave_up = True
 
     def _begin_part(self) -> None:
@@ -232,16 +232,15 @@ class Page:
     def _follows(self, then: _Next) -> None:
         """The rows after it see it, and it is among what `write` brings into force."""
         work, at = self._work, then.at
+        columns = readings.columns_of(work, self._system, at, then.new, then.doubted)
+        self._columns[at.sku, at.location] = columns
+        readings.tell(work, self._system, at, then.new, then.doubted)
         self._has_fallen |= then.fallen is not self._fallen
         self._fallen = then.fallen
         self._facts.numbers.setdefault(at.sku, {})[at.location] = then.after
         if at.sku not in self._facts.named:
             self._facts.named.add(at.sku)
             self._new.append(at.sku)
-        self._columns[at.sku, at.location] = readings.columns_of(
-            work, self._system, at, then.new, then.doubted
-        )
-        readings.tell(work, self._system, at, then.new, then.doubted)
         for sku in (at.sku, *work.network.items.used_by(at.sku)):
             work.changed.pop(sku, None)  # the last to change is the last in the feed
         work.sku_changed(at.sku, "stock")
