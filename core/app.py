@@ -21,7 +21,7 @@ import orjson
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from core import in_force
+from core import in_force, restored
 from core.breaker import Breaker
 from core.clock import Clock, stamp, unstamp
 from core.config import Config
@@ -38,6 +38,7 @@ from core.network import Network
 from core.networking import items_of, network_of, rules_of
 from core.outbox import Outbox
 from core.publish import Publisher
+from core.restored import Gate
 from core.seal import Seal, hide, key_from_text
 from core.secrets import Secret
 from core.steps import Steps
@@ -72,6 +73,7 @@ class App:
     logins: dict[str, Login] = field(default_factory=dict)
     connectors: dict[str, Any] = field(default_factory=dict)
     backlog: int = 0  # kept and not yet applied, as last counted
+    gate: Gate = field(init=False)
     intake: Intake = field(init=False)
     sweep: Sweep = field(init=False)
     outbox: Outbox = field(init=False)
@@ -131,9 +133,11 @@ async def open_state(app: App) -> None:
     def unit(connection: Connection) -> Steps:
         work = Work.begin(connection, app.network, app.seal, app.clock.now())
         in_force.put_in_force(work)
+        restored.converge(work)
         return work.finish()
 
     (await app.store.write(unit)).tell()
+    app.gate.look()
     restore_health(app)
 
 
@@ -147,6 +151,8 @@ def _wire_flows(app: App, names: Mapping[str, str], chance: random.Random) -> No
     def network() -> Network:
         return app.network
 
+    resources = _resources(app.config)
+    app.gate = Gate(app.store, app.seal, app.clock, network=network, resources=resources)
     app.intake = Intake(
         app.store,
         app.seal,
@@ -162,7 +168,7 @@ def _wire_flows(app: App, names: Mapping[str, str], chance: random.Random) -> No
         app.clock,
         network=network,
         connectors=app.connectors,
-        resources=_resources(app.config),
+        resources=resources,
     )
     app.outbox = Outbox(
         app.store,
@@ -173,6 +179,7 @@ def _wire_flows(app: App, names: Mapping[str, str], chance: random.Random) -> No
         book=app.book,
         connectors=app.connectors,
         names=names,
+        gate=app.gate,
     )
     app.publisher = Publisher(
         app.store,
@@ -181,6 +188,7 @@ def _wire_flows(app: App, names: Mapping[str, str], chance: random.Random) -> No
         chance,
         network=network,
         connectors=app.connectors,
+        gate=app.gate,
         linger_s=app.config.publish.linger_s,
     )
 

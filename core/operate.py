@@ -23,6 +23,7 @@ from core import (
     overrides,
     passes,
     readings,
+    restored,
     rules_in_force,
     sweep,
 )
@@ -195,6 +196,9 @@ async def _accept(app: App, hold: object) -> dict[str, Any]:
         elif found.cause.startswith(passes.UNLIKELY):
             count = passes.accept(work, found.cause)
             _close_all(work, connection, found.id)
+        elif found.cause == restored.CAUSE:
+            restored.go_on(work)
+            count = 1
         elif found.cause.startswith(holds.LATE):
             count = _close_all(work, connection, found.id)
         else:

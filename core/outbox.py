@@ -34,7 +34,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core import aliases, commands, fulfillment, outcomes
 from core.clock import Clock, stamp, unstamp
@@ -46,6 +45,7 @@ from core.mapping.book import MappingBook
 from core.model import COMMANDS
 from core.network import Network
 from core.privacy import blot, buyers_of
+from core.restored import LOOK_FIRST, Gate
 from core.seal import Seal
 from core.steps import Steps
 from core.store.engine import Store
@@ -61,10 +61,6 @@ BACKOFF_MAX_S = 300.0
 LOGIN_S = 300.0
 #: Two negative lookups apart before a command is sent again (H22).
 LOOKUPS = 2
-
-#: So long after a restore every first send to a system without keys is preceded by a lookup.
-LOOK_FIRST = "look_first_until"
-LOOK_FIRST_H = 72
 
 #: Served in this order; core/commands.py gives every command one of them.
 URGENCIES = (commands.URGENT, commands.NORMAL)
@@ -96,6 +92,7 @@ class Outbox:
         book: MappingBook,
         connectors: Mapping[str, Any],
         names: Mapping[str, str],
+        gate: Gate,
     ) -> None:
         self._store = store
         self._seal = seal
@@ -105,6 +102,7 @@ class Outbox:
         self._book = book
         self._connectors = connectors
         self._names = names
+        self._gate = gate
         self._busy: set[tuple[str, str]] = set()
 
     async def recover(self) -> int:
@@ -137,6 +135,8 @@ class Outbox:
         return [row for row in rows if (system, row.lane) not in self._busy][:limit]
 
     def next_due(self, system: str) -> datetime | None:
+        if self._gate.shut:
+            return None
         with self._store.read() as connection:
             times = [
                 _NEXT_DUE(connection, system=system, urgency=urgency).scalar_one_or_none()
@@ -146,6 +146,8 @@ class Outbox:
 
     async def deliver_due(self, system: str, at_once: int) -> int:
         """One attempt for each due head, at most `at_once` in flight. Returns how many."""
+        if not await self._gate.opens():
+            return 0
         rows = self.due(system, at_once)
         await asyncio.gather(*(self.attempt(row) for row in rows))
         return len(rows)
@@ -354,15 +356,6 @@ _DUE = Hot(
     .limit(bindparam("limit"))
 )
 _NEXT_DUE = Hot(select(outbox.c.due_at).where(*_DELIVERABLE).order_by(outbox.c.due_at).limit(1))
-
-
-def restored(connection: Connection, now: datetime) -> None:
-    """This state was just put back from a backup: what looks new may be done already (G17)."""
-    until = stamp(now + timedelta(hours=LOOK_FIRST_H))
-    statement = upsert(meta).values(key=LOOK_FIRST, value=until)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["key"], set_={"value": until})
-    )
 
 
 def _before(verb: str) -> str:

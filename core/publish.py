@@ -28,6 +28,7 @@ from core.limiter import urgent
 from core.network import Network
 from core.pools import Pools
 from core.publish_rows import tell_again
+from core.restored import Gate
 from core.seal import Seal
 from core.steps import Steps, last_step
 from core.store.engine import Store
@@ -83,6 +84,7 @@ class Publisher:
         *,
         network: Callable[[], Network],
         connectors: Mapping[str, Any],
+        gate: Gate,
         linger_s: float = 0.0,
     ) -> None:
         self._store = store
@@ -91,6 +93,7 @@ class Publisher:
         self._rng = rng
         self._network = network
         self._connectors = connectors
+        self._gate = gate
         self._linger = timedelta(seconds=linger_s)
         self._linger_until: dict[str, datetime] = {}
         self._pools = Pools()
@@ -114,6 +117,8 @@ class Publisher:
 
     def next_due(self, system: str) -> datetime | None:
         """When this channel wants to be told something; now, if the feed moved."""
+        if self._gate.shut:
+            return None
         now = self._clock.now()
         blocked = max(self._resume_at.get(system, now), self._linger_until.get(system, now))
         with self._store.read() as connection:
@@ -126,6 +131,8 @@ class Publisher:
 
     async def publish_once(self, system: str) -> int:
         """Tell one batch. Returns how many SKUs it settled; 0 when nothing is due."""
+        if not await self._gate.opens():
+            return 0
         resume_at = self._resume_at.get(system)
         if resume_at is not None and self._clock.now() < resume_at:
             return 0

@@ -58,6 +58,15 @@ class Seal:
         self._ciphers = {key_id(one): AESGCM(_checked(one)) for one in (*old, key)}
         self._key_id = key_id(key)
 
+    @property
+    def key_id(self) -> str:
+        """Of the key that seals."""
+        return self._key_id.hex()
+
+    def knows(self, key_id: str) -> bool:
+        """Whether what that key sealed opens here."""
+        return bytes.fromhex(key_id) in self._ciphers
+
     def seal(self, data: bytes, aad: bytes) -> bytes:
         head = _VERSION + self._key_id
         nonce = secrets.token_bytes(_NONCE_BYTES)

@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.app import own_code_is_ours
-from core.cli import changing, demo, explaining, looking, mapping, proving, reporting, running
+from core.cli import (
+    changing,
+    demo,
+    explaining,
+    keeping,
+    looking,
+    mapping,
+    proving,
+    reporting,
+    running,
+)
 from core.errors import ConfigError, TruecountError
 
 FINE, FINDINGS, WRONG, UNREACHABLE = 0, 1, 2, 3
@@ -48,7 +58,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 fine, 1 findings, 2 wrong use, 3 cannot reach what it needs.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for module in (demo, running, looking, explaining, changing, mapping, reporting, proving):
+    for module in (
+        demo,
+        running,
+        looking,
+        explaining,
+        changing,
+        mapping,
+        reporting,
+        proving,
+        keeping,
+    ):
         module.add_verbs(verbs, _shared())
     return parser
 

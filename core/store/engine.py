@@ -22,11 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine, insert, select
+from sqlalchemy import Connection, Engine, create_engine, select
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
-from core.errors import Busy, ConfigError, InvariantBroken, Problem
+from core.errors import Busy, InvariantBroken
+from core.store.refusals import refuse_other_schema, unusable
 from core.store.schema import SCHEMA_VERSION, meta, metadata
 
 T = TypeVar("T")
@@ -60,13 +62,24 @@ class Store:
 
     def open(self) -> None:
         """Create or check the schema and start the writer. Refuses a newer schema."""
-        # Sealed or not, nobody else on this machine needs to read it.
-        self.path.touch(mode=0o600)
-        connection = self._writer.connect().execution_options(isolation_level="AUTOCOMMIT")
-        _assert_durable(connection)
-        _assert_schema(connection, self.path)
-        self._connection = connection
+        try:
+            # Sealed or not, nobody else on this machine needs to read it.
+            self.path.touch(mode=0o600)
+            self._connection = self._opened()
+        except (DatabaseError, OSError) as error:
+            raise unusable(self.path, getattr(error, "orig", None) or error) from error
         self._task = asyncio.get_running_loop().create_task(self._run(), name="store.writer")
+
+    def _opened(self) -> Connection:
+        connection = self._writer.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            _assert_schema(connection, self.path)
+            _assert_durable(connection)
+            _make_schema(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     async def close(self) -> None:
         """Finish what waits, then close. Later writes are refused with Busy."""
@@ -263,22 +276,26 @@ def _assert_durable(connection: Connection) -> None:
 
 
 def _assert_schema(connection: Connection, path: Path) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # one transaction: all tables or none
-    metadata.create_all(connection)
-    connection.exec_driver_sql("COMMIT")
+    """Before anything is written: a state of another version stays as it is."""
+    if not connection.dialect.has_table(connection, "meta"):
+        return
     found = connection.execute(
         select(meta.c.value).where(meta.c.key == "schema_version")
     ).scalar_one_or_none()
-    if found is None:
-        connection.execute(insert(meta).values(key="schema_version", value=str(SCHEMA_VERSION)))
-    elif int(found) != SCHEMA_VERSION:
-        raise ConfigError(
-            [
-                Problem(
-                    file=str(path),
-                    line=1,
-                    what=f"the state has schema {found}, this program knows {SCHEMA_VERSION}",
-                    fix="Use the program version that wrote it, or restore an older backup.",
-                )
-            ]
+    if found is not None:
+        refuse_other_schema(path, int(found))
+
+
+def _make_schema(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # one transaction: all tables or none
+    try:
+        metadata.create_all(connection)
+        connection.execute(
+            insert(meta)
+            .values(key="schema_version", value=str(SCHEMA_VERSION))
+            .on_conflict_do_nothing()
         )
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise

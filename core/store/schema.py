@@ -22,6 +22,9 @@ from sqlalchemy import (
 
 #: Raised by one with every change of a table; a newer database refuses an older program.
 SCHEMA_VERSION = 1
+#: Keys of `meta` that only a backup has: when it was taken, and which key sealed it.
+BACKUP_TAKEN_AT = "backup_taken_at"
+BACKUP_KEY = "backup_key"
 
 metadata = MetaData()
 

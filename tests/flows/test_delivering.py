@@ -12,7 +12,7 @@ import httpx
 import pytest
 from house import House, Killed, house
 
-from core.outbox import restored
+from core.restored import look_first
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ async def test_a_backup_of_yesterday_resends_the_same_keys_and_books_nothing_twi
             file.unlink()
         database.write_bytes(yesterday)
         await h.start()
-        await h.app.store.write(lambda connection: restored(connection, h.clock.now()))
+        await h.app.store.write(lambda connection: look_first(connection, h.clock.now()))
         await h.settle(400)
         assert h.state("shop", first) == "shipped"
         assert len(h.asked()) == len(h.shop.shipments()) == 1
