@@ -224,7 +224,11 @@ class Stage:
         ]
         for number in ("list_price", "unit_cost", "tax", "invoice"):
             lines.append(f"  - {{number: {number}, owner: erp}}")
-        lines += ["publish: {linger: 0s, policy: shared}", f"log: {{level: {self.level}, format: json}}", ""]
+        lines += [
+            "publish: {linger: 0s, policy: shared}",
+            f"log: {{level: {self.level}, format: json}}",
+            "",
+        ]
         return "\n".join(lines)
 
     def _system(self, name: str, connector: str, token: str, *, hook: bool) -> list[str]:
