@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, bindparam, delete, insert, literal_column, or_, select
 
@@ -23,8 +23,22 @@ from core.store import schema as s
 from core.store.hot import Hot, HotList
 from core.work import Work
 
-#: What an outlet may show at most, and whether its number may move, by the offer rules.
-Limits = Callable[[Row[Any], int], tuple[int, escrow.Direction]]
+
+class Limit(NamedTuple):
+    """What an outlet may show at most by the offer rules, and whether its number may move.
+
+    `beyond`: how many of these units are pre-orders, which no location has.
+    """
+
+    most: int
+    direction: escrow.Direction
+    beyond: int = 0
+
+
+#: Of an outlet and its pool.
+Limits = Callable[[Row[Any], int], Limit]
+#: Where the pre-orders of an item lie: at no location.
+PRE_ORDER = "pre-order of "
 
 #: Asked again whether the orders are in, where the sweep has not yet answered.
 DRAIN_RETRY = timedelta(seconds=2)
@@ -37,7 +51,8 @@ class Division:
     """One item's outlets and what may be written to them now.
 
     `drained` are quotas that changed because their orders are in; `changes_mode` is
-    True where the item is newly divided or newly shared.
+    True where the item is newly divided or newly shared. `numbers` is what may be sold of
+    which item where.
     """
 
     sku: str
@@ -47,6 +62,7 @@ class Division:
     drained: Mapping[Key, Quota]
     writes: Mapping[Key, int]
     changes_mode: bool
+    numbers: Mapping[tuple[str, str], int]
 
     def here(self, system: str) -> list[Key]:
         return [key for key in self.outlets if key[0] == system and self.rows[key].sku == self.sku]
@@ -129,6 +145,7 @@ class Look:
         self._serving: dict[tuple[str, str], frozenset[str]] = {}
         self._pools: dict[tuple[str, frozenset[str]], int] = {}
         self._until: dict[str, datetime | None] = {}
+        self._beyond: dict[str, int] = {}
         together = frozenset[str]().union(*map(work.network.family, skus))
         for row in _OUTLETS(work.connection, sorted(together)):
             self._rows.setdefault(row.sku, []).append(row)
@@ -153,7 +170,8 @@ class Look:
         is_now = self._is_divided(sku, outlets, rows, divided=was)
         if is_now and self._work.network.publication_of(sku) == "adaptive":
             outlets = self._with_sharing(sku, outlets, rows)
-        writes = self._plans.of(sku, outlets, self._numbers(outlets.values())) if is_now else {}
+        numbers = self._numbers(outlets.values())
+        writes = self._plans.of(sku, outlets, numbers) if is_now else {}
         return Division(
             sku=sku,
             is_divided=is_now,
@@ -162,6 +180,7 @@ class Look:
             drained=drained,
             writes=writes,
             changes_mode=was != is_now,
+            numbers=numbers,
         )
 
     # -------------------------------------------------------------- outlets
@@ -172,7 +191,10 @@ class Look:
         if write is None or not serves:
             return None
         needs, pool = network.needs(row.sku), self._pool_of(row.sku, serves)
-        most, direction = self._limits(row, pool) if row.active else (0, "free")
+        most, direction, beyond = self._limits(row, pool) if row.active else Limit(0, "free")
+        if beyond:
+            serves |= {PRE_ORDER + row.sku}
+            self._beyond[row.sku] = max(beyond, self._beyond.get(row.sku, 0))
         if row.system in self._away:
             direction = "frozen"  # no cut reaches it, and no raise
         return Outlet(
@@ -204,11 +226,17 @@ class Look:
 
     def _numbers(self, outlets: Iterable[Outlet]) -> dict[tuple[str, str], int]:
         return {
-            (item, location): self._sellable(item, location)
+            (item, location): self._units(item, factor, location)
             for outlet in outlets
-            for item in outlet.needs
+            for item, factor in outlet.needs.items()
             for location in outlet.serves
         }
+
+    def _units(self, item: str, factor: int, location: str) -> int:
+        ordered_before = location.removeprefix(PRE_ORDER)
+        if ordered_before != location:
+            return self._beyond[ordered_before] * factor
+        return self._sellable(item, location)
 
     # -------------------------------------------------------------- divided or shared
 
@@ -232,7 +260,7 @@ class Look:
         needs = self._work.network.needs(sku)
         own = [key for key, one in outlets.items() if one.needs.keys() & needs.keys()]
         places = frozenset[str]().union(*(outlets[key].serves for key in own))
-        return self._pool_of(sku, places), own
+        return self._pool_of(sku, places.intersection(self._work.network.locations)), own
 
     def _with_sharing(
         self, sku: str, outlets: Mapping[Key, Outlet], rows: Mapping[Key, Row[Any]]

@@ -41,22 +41,16 @@ def of(work: Work, sku: str) -> Exposure:
     look = dividing.Look(work, [sku], Basis(sellable, Plans(), {}), offers.limits(work))
     division = look.division_of(sku)
     outlets = [replace(one, quota=_counted(one.quota)) for one in division.outlets.values()]
-    numbers = {
-        (item, place): sellable(item, place)
-        for one in outlets
-        for item in one.needs
-        for place in one.serves
-    }
     at_pace = None
     if kept(work.network, sku):
         paces = Paces.of(work, {row.sku for row in division.rows.values()})
         risks = {key: paces.pace(row.system, row.sku).at_most for key, row in division.rows.items()}
         likely = [replace(one, risk=risks[one.key]) for one in outlets]  # type: ignore[index]
-        at_pace = escrow.beyond(likely, numbers)
+        at_pace = escrow.beyond(likely, division.numbers)
     return Exposure(
         policy=work.network.publication_of(sku),
         is_divided=division.is_divided,
-        at_most=escrow.beyond([replace(one, risk=None) for one in outlets], numbers),
+        at_most=escrow.beyond([replace(one, risk=None) for one in outlets], division.numbers),
         at_pace=at_pace,
     )
 

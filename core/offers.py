@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, bindparam, func, literal_column, select
 
-from core import dividing, escrow, kit_lines, quotas, stock
+from core import dividing, kit_lines, quotas, stock
 from core.clock import stamp
 from core.contract import Offer
 from core.dividing import Basis, Division
@@ -77,9 +77,9 @@ def _divisions(work: Work, skus: Sequence[str], basis: Basis) -> Mapping[str, Di
 def limits(work: Work) -> dividing.Limits:
     """What the offer rules allow an outlet to show of its pool, and whether it may move."""
 
-    def of(row: Row[Any], pool: int) -> tuple[int, escrow.Direction]:
+    def of(row: Row[Any], pool: int) -> dividing.Limit:
         offered = offered_of(work, row.system, row.sku, row.place, pool)
-        return offered.units, offered.direction
+        return dividing.Limit(offered.units, offered.direction, offered.beyond)
 
     return of
 

@@ -16,7 +16,6 @@ from sqlalchemy import Row
 from core import dividing, quotas, routing, stock
 from core.dividing import Basis, Division
 from core.division import Fit
-from core.escrow import Direction
 from core.work import Work
 
 
@@ -48,9 +47,9 @@ def _divisions(work: Work, skus: Iterable[str]) -> list[Division]:
     return [one for one in map(look.division_of, kept) if one.is_divided]
 
 
-def _unlimited(_: Row[Any], pool: int) -> tuple[int, Direction]:
+def _unlimited(_: Row[Any], pool: int) -> dividing.Limit:
     """What an outlet may show at most says nothing about what it was promised already."""
-    return pool, "free"
+    return dividing.Limit(pool, "free")
 
 
 def _missed(work: Work, division: Division, wishes: Sequence[routing.Wish], place: str) -> int:

@@ -155,6 +155,26 @@ async def test_whatever_happens_no_unit_is_shown_twice(tmp_path: Path, seed: int
         assert h.one("SELECT coalesce(sum(short), 0) FROM lines") == 0
 
 
+@pytest.mark.parametrize("policy", ["split", "adaptive"])
+async def test_pre_orders_are_divided_like_units_that_are_there(
+    tmp_path: Path, policy: str
+) -> None:
+    rules = "rules:\n  - {sku: TEA, pre_order: {units: 5, until: 2027-01-31 09:00}}\n"
+    async with house(tmp_path, policy=policy, rules=rules) as h:
+        await h.sells(TEA=0)
+        await h.settle(300)
+        assert sorted(shown(h)) == [2, 3]
+        for channel in (h.shop, h.market):
+            await channel.place_order("TEA", quantity=channel.shown("TEA"))
+        await h.settle(300)
+        assert shown(h) == [0, 0]
+        assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (0, 5)
+        h.depot.receive("TEA", "EAST", 7)
+        await h.settle(300)
+        assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (5, 0)
+        assert 2 <= sum(shown(h)) <= (2 if policy == "split" else 4)
+
+
 @pytest.mark.parametrize(("policy", "at_most"), [("shared", 5), ("split", 0), ("adaptive", 5)])
 async def test_g8_the_bound_is_what_both_could_sell_of_the_same_units(
     tmp_path: Path, policy: str, at_most: int
