@@ -36,7 +36,6 @@ CONFIG = """\
 company: {{name: Acme Outdoor, timezone: Europe/Berlin, currency: EUR}}
 state: state/truecount.db
 seal_key: ${{SEAL}}
-publish: {{policy: shared}}
 mappings: "{mappings}"
 listen: {{hooks: "127.0.0.1:{hooks}", operations: "127.0.0.1:{operations}"}}
 systems:
@@ -76,6 +75,7 @@ report:
   recipients: [owner@acme.example]
   from: truecount@acme.example
   smtp: {{host: 127.0.0.1, port: {smtp}, tls: none}}
+publish: {{policy: shared}}
 log: {{level: {level}, format: json}}
 """
 
