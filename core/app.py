@@ -21,7 +21,7 @@ import orjson
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from core import in_force, restored
+from core import in_force, restored, set_back
 from core.breaker import Breaker
 from core.clock import Clock, stamp, unstamp
 from core.config import Config
@@ -133,12 +133,25 @@ async def open_state(app: App) -> None:
     def unit(connection: Connection) -> Steps:
         work = Work.begin(connection, app.network, app.seal, app.clock.now())
         in_force.put_in_force(work)
+        set_back.to_now(work)
         restored.converge(work)
         return work.finish()
 
     (await app.store.write(unit)).tell()
     app.gate.look()
     restore_health(app)
+
+
+async def put_right(app: App) -> None:
+    """The clock was set back while we ran."""
+
+    def unit(connection: Connection) -> Steps:
+        work = Work.begin(connection, app.network, app.seal, app.clock.now())
+        set_back.to_now(work)
+        return work.finish()
+
+    (await app.store.write(unit)).tell()
+    app.publisher.wait_no_longer()
 
 
 def seal_of(config: Config) -> Seal:

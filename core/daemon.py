@@ -23,8 +23,8 @@ from typing import IO
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from core import items_in_force, mappings_in_force, rules_in_force
-from core.app import App, open_state, save_breakers
+from core import items_in_force, mappings_in_force, rules_in_force, set_back
+from core.app import App, open_state, put_right, save_breakers
 from core.errors import Busy, ConfigError, Problem, TruecountError
 from core.web.operations import Check
 from core.web.server import WebServer
@@ -142,6 +142,7 @@ class Daemon:
     def _make_loops(self) -> None:
         app = self.app
         self._add("intake", self._intake, lambda: None)
+        self._add("clock", self._clock, lambda: None)
         self._add("rules", self._rules, lambda: rules_in_force.next_due(app))
         for name, system in app.config.systems.items():
             at_once = system.manifest.at_once
@@ -190,6 +191,17 @@ class Daemon:
         if outcome.hints:
             self.wake("sweep")
         return rows > 0
+
+    async def _clock(self) -> bool:
+        """The machine's clock was set back: the scheduler would wait as long, and so would we."""
+        with self.app.store.read() as connection:
+            back = set_back.by_how_much(connection, self.app.clock.now())
+        if back is None:
+            return False
+        await put_right(self.app)
+        for job in self.scheduler.get_jobs():
+            job.modify(next_run_time=self.app.clock.now())
+        return True
 
     async def _rules(self) -> bool:
         """A campaign begins, a pre-order ends, an override expires."""

@@ -115,6 +115,11 @@ class Publisher:
 
         await self._store.write(unit)
 
+    def wait_no_longer(self) -> None:
+        """The clock was set back: what we waited for is further away than was meant."""
+        self._resume_at.clear()
+        self._linger_until.clear()
+
     def next_due(self, system: str) -> datetime | None:
         """When this channel wants to be told something; now, if the feed moved."""
         if self._gate.shut:

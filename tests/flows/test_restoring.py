@@ -176,6 +176,21 @@ async def test_a_person_may_go_on_without_a_system_that_is_gone(tmp_path: Path) 
         assert h.causes() == []
 
 
+async def test_a_number_that_is_again_what_it_was_in_the_backup_is_told(tmp_path: Path) -> None:
+    """The backup says that the channels acknowledged 10; since then they were told 7."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=10)
+        await h.settle()
+        file = save(h)
+        h.depot.count("TEA", "EAST", 7)
+        await h.settle()
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (7, 7)
+        h.depot.count("TEA", "EAST", 10)  # while we are away
+        await put_back(h, file)
+        await h.settle(60)  # before any listing is read a second time
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (10, 10)
+
+
 async def test_a_command_that_was_being_sent_is_in_doubt(tmp_path: Path) -> None:
     # G12, G17: the backup was taken between the intention and the answer
     async with house(tmp_path) as h:

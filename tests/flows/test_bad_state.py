@@ -1,0 +1,170 @@
+"""A state that is damaged, too new, on a full disk, or ahead of the clock: said, and no damage."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from house import ENV, ROOT, House, house
+
+from core.app import put_right
+from core.daemon import Daemon
+
+
+def cli(
+    h: House, *words: str, before: Callable[[], None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    at = ("-c", str(h.folder / "config.yaml"))
+    return subprocess.run(
+        [sys.executable, "-m", "core.cli", words[0], *at, *words[1:]],
+        env={"PATH": os.environ["PATH"], **ENV},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=before,
+    )
+
+
+def bytes_of(h: House) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in (h.folder / "state").glob("truecount.db*")}
+
+
+def set_back(h: House) -> None:
+    """The wall clock, a day; what counts durations goes on."""
+    h.clock._at -= timedelta(days=1)
+
+
+def full_disk() -> None:
+    """No file may grow beyond this: what SQLite is told is what a full disk says."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64_000, 64_000))
+
+
+@pytest.mark.parametrize("damage", ["no database", "torn"])
+async def test_a_damaged_state_is_named_and_left_as_it_is(tmp_path: Path, damage: str) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=10)
+        await h.stop()
+        path = h.app.store.path
+        whole = bytearray(path.read_bytes())
+        if damage == "torn":
+            whole[100:4096] = bytes(3996)
+        else:
+            whole[:4096] = os.urandom(4096)
+        good = path.read_bytes()
+        path.write_bytes(whole)
+        before = bytes_of(h)
+        done = cli(h, "run")
+        assert done.returncode == 2, done.stderr
+        assert f"{path}:1  the state is damaged (" in done.stderr
+        assert "Put the last backup back with `truecount restore FILE`" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert bytes_of(h) == before
+        path.write_bytes(good)
+        await h.start()
+
+
+async def test_a_state_of_a_newer_schema_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    # G19
+    async with house(tmp_path) as h:
+        await h.stop()
+        path = h.app.store.path
+
+        def says(sql: str) -> None:
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                connection.execute("PRAGMA journal_mode=DELETE")
+                connection.execute(sql)
+                connection.commit()
+
+        says("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
+        says("DROP TABLE drifts")  # a newer program may need a table of ours no more
+        before = bytes_of(h)
+        done = cli(h, "run")
+        assert done.returncode == 2
+        assert f"{path}:1  it has schema 99, this program knows" in done.stderr
+        assert "Use the program version that wrote it" in done.stderr
+        assert bytes_of(h) == before
+        says("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+        await h.start()
+
+
+async def test_a_state_folder_on_a_full_disk_is_named(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.stop()
+        path = h.app.store.path
+        good = path.read_bytes()
+        path.unlink()  # the first start
+        done = cli(h, "run", before=full_disk)
+        assert done.returncode == 2, done.stderr
+        assert f"{path}:1  the state could not be written (" in done.stderr
+        assert "Make room on it and start again; nothing was lost." in done.stderr
+        path.with_name("truecount.db-wal").unlink(missing_ok=True)
+        path.write_bytes(good)  # and a later one
+        h.clock.advance(1)
+        done = cli(h, "backup", str(h.folder / "copy.db"), before=full_disk)
+        assert done.returncode == 3
+        assert f"{h.folder / 'copy.db'} could not be written: " in done.stderr
+        assert "Is there room on that disk" in done.stderr
+        assert [p for p in h.folder.iterdir() if "copy" in p.name] == []
+        await h.start()
+        await h.sells(TEA=3)
+        assert h.shop.shown("TEA") == 3
+
+
+@pytest.mark.parametrize("running", [False, True])
+async def test_a_clock_set_back_by_a_day_stops_nothing(
+    tmp_path: Path, running: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # G18, H12: numbers ordered by request, whose readings are compared by our own clock
+    source = "{basis: on_hand, ordered_by: request}"
+    async with house(tmp_path, source=source, pushes=False) as h:
+        await h.sells(TEA=10)
+        first = await h.shop.place_order("TEA", 2)
+        await h.settle(120)
+        capsys.readouterr()
+        if running:
+            set_back(h)
+            await put_right(h.app)
+        else:
+            await h.stop()
+            set_back(h)
+            await h.start()
+        assert "behind what was written here before" in capsys.readouterr().out
+        h.depot.receive("TEA", "EAST", 5)
+        await h.depot.ship(h.waiting())
+        second = await h.market.place_order("TEA", 1)
+        await h.settle(400)
+        assert h.state("shop", first) == "shipped"
+        assert h.state("market", second) == "released"
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (12, 12)
+        assert len(h.asked()) == 2
+        assert h.books.duplicates() == []
+        assert h.causes() == []
+
+
+async def test_the_daemon_notices_by_itself_that_the_clock_was_set_back(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=10)
+        daemon = Daemon(h.app)
+        daemon._make_loops()
+        clock = daemon.loops["clock"]
+        assert not await clock.step()
+        due = h.app.sweep.next_due("shop")
+        set_back(h)
+        assert await clock.step()
+        assert not await clock.step()
+        again = h.app.sweep.next_due("shop")
+        assert due is not None
+        assert again is not None
+        assert again <= h.clock.now()
+        assert due - again > timedelta(hours=23)
