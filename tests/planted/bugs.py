@@ -111,8 +111,8 @@ BUGS = (
     Bug(
         name="a raise leaves before the cut that pays for it is acknowledged",
         file="core/escrow.py",
-        old="    cuts = _cuts(outlets, target, promised, fit)\n",
-        new="    cuts = _cuts(outlets, target, promised, fit)\n"
+        old="    cuts = _cuts(outlets, own, target, fit)\n",
+        new="    cuts = _cuts(outlets, own, target, fit)\n"
         "    promised |= {key: (promised[key] or 0) - units for key, units in cuts.items()}\n",
         harness=ESCROW,
         says="in every_unit_that_can_be_sold_has_a_place",

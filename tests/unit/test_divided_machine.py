@@ -185,7 +185,7 @@ class DividedWarehouse(TrueWarehouse):
 
     def a_write_leaves(self, name: str) -> bool:
         def unit(work: Work) -> list[Offer]:
-            wanted = offers.wanted(work, name, ["TEA"], Pools().decided(work, {}))
+            wanted = offers.wanted(work, name, ["TEA"], Pools().decided(work, {}, frozenset()))
             for division in wanted.divisions.values():
                 dividing.begin(work, division)
             for offer in wanted.offers:
