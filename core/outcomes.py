@@ -60,6 +60,7 @@ def _accepted(work: Work, command: Row[Any], receipt: Receipt) -> None:
         )
         # An on-hand number does not know of acceptances: nothing more may be sold by one.
         if work.network.source_of(row.location).basis == "available":
+            work.freed.add((row.sku, row.location))  # the number may exclude them already
             work.sku_changed(row.sku, "accepted")
 
 

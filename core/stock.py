@@ -227,6 +227,7 @@ def end_claims(work: Work, sku: str, location: str) -> None:
 
 
 def _end(work: Work, row: Row[Any], evidence: str) -> None:
+    work.freed.add((row.sku, row.location))
     missing = row.state == "missing"
     claim_moves.move(
         work,

@@ -295,6 +295,59 @@ async def test_h16_a_late_answer_says_nothing_of_units_asked_for_later(tmp_path:
         assert h.sellable("TEA") == 6
 
 
+async def test_h16_units_that_an_answer_frees_go_to_the_order_that_waits(tmp_path: Path) -> None:
+    """They were offered to everybody once more, and the order went on waiting."""
+    async with house(tmp_path, basis="available") as h:
+        await h.sells(TEA=2)
+        watch(h)
+        h.faults("depot", lose_answers=1, only="POST /orders")
+
+        def nor_is_it_found(request: httpx.Request) -> None:
+            if request.method == "GET" and request.url.path.endswith("/orders"):
+                h.faults("depot", status=500, only="GET /orders")
+
+        h.wires["depot"].on_request.append(nor_is_it_found)
+        await h.shop.place_order("TEA", 2)
+        await h.settle(35)
+        h.depot.receive("TEA", "EAST", 2)
+        await h.settle(35)
+        assert h.sellable("TEA") == 0  # 2 are for sale, and 2 may still be inside that number
+        h.market.list_item("TEA", quantity=2)
+        waits = await h.market.place_order("TEA", 2)
+        await h.now()
+        assert h.line("market", waits) == (2, 0, 2, 0, 0)
+        h.wires["depot"].on_request.clear()
+        h.faults("depot")
+        h.faults("depot", status=500, only="GET /stock")  # no later number
+        await h.settle(70)
+        assert h.line("market", waits) == (2, 2, 0, 0, 0)
+        await h.settle()
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (0, 0)
+
+
+async def test_h15_units_that_a_parcel_frees_go_to_the_order_that_waits(tmp_path: Path) -> None:
+    """The number came first, and had them out already."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=2)
+        watch(h)
+        await h.shop.place_order("TEA", 2)
+        await h.now()
+        h.lost_pushes.add("depot")
+        h.faults("depot", status=500, only="GET /shipments")
+        await h.depot.ship(h.waiting())
+        h.depot.receive("TEA", "EAST", 2)
+        await h.settle(35)
+        assert h.sellable("TEA") == 0
+        h.market.list_item("TEA", quantity=2)
+        waits = await h.market.place_order("TEA", 2)
+        await h.now()
+        assert h.line("market", waits) == (2, 0, 2, 0, 0)
+        h.faults("depot", status=500, only="GET /stock")  # no later number
+        await h.settle(35)
+        assert h.line("market", waits) == (2, 2, 0, 0, 0)
+        assert h.sellable("TEA") == 0
+
+
 async def test_s10_the_same_parcel_told_twice_is_one(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.sells(TEA=5)

@@ -437,6 +437,16 @@ class TrueWarehouse(RuleBasedStateMachine):
         assert self.sellable() <= self.free(), (self.sellable(), self.free())
 
     @invariant()
+    def nobody_waits_for_units_that_are_for_sale(self) -> None:
+        """Sold to somebody else, they would be sold twice."""
+        waiting = self.ask(
+            "SELECT o.external_id, l.short FROM lines l JOIN orders o ON o.id = l.order_id"
+            " WHERE l.short > 0 AND o.asked = '' AND o.state IN ('captured', 'held')"
+            " AND l.id NOT IN (SELECT line_id FROM claims WHERE state = 'missing')"
+        )
+        assert not waiting or self.sellable() <= 0, (waiting, self.sellable())
+
+    @invariant()
     def the_number_in_force_never_grows_older(self) -> None:
         """In its owner's own order, whatever lands late or for the second time (G4)."""
         for row in self.ask("SELECT counter, as_of, began_at FROM stock"):
