@@ -50,7 +50,7 @@ class Problem:
     """One thing wrong in one place of a file an operator edits."""
 
     file: str
-    line: int
+    line: int  # from 1; 0: the whole file
     what: str
     fix: str = ""
     column: int = 0  # from 1, as editors count; 0: the whole line
@@ -62,7 +62,8 @@ class Problem:
     @property
     def place(self) -> str:
         """What an editor and a terminal jump to."""
-        return f"{self.file}:{self.line}" + (f":{self.column}" if self.column else "")
+        where = (self.line, self.column) if self.column else (self.line,)
+        return ":".join([self.file, *map(str, where if self.line else ())])
 
 
 class ConfigError(TruecountError):

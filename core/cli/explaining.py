@@ -100,8 +100,8 @@ def _print(found: dict[str, Any], zone: ZoneInfo, *, past: bool) -> None:
 
 def _exposure(found: dict[str, Any]) -> str:
     """The bound of G8 in words."""
-    how = "divided" if found["is_divided"] else "shared"
-    words = f"Policy {found['policy']}, {how} now: "
+    how = ", divided now" if found["policy"] == "adaptive" and found["is_divided"] else ""
+    words = f"Policy {found['policy']}{how}: "
     if not found["at_most"]:
         return words + "no unit can be sold twice"
     likely = found["at_pace"]

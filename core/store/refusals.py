@@ -10,7 +10,7 @@ from core.store.schema import SCHEMA_VERSION
 
 
 def refuse(file: Path, what: str, fix: str) -> ConfigError:
-    return ConfigError([Problem(file=str(file), line=1, what=what, fix=fix)])
+    return ConfigError([Problem(file=str(file), line=0, what=what, fix=fix)])
 
 
 def refuse_other_schema(file: Path, schema: int) -> None:

@@ -64,7 +64,7 @@ async def test_a_damaged_state_is_named_and_left_as_it_is(tmp_path: Path, damage
         before = bytes_of(h)
         done = cli(h, "run")
         assert done.returncode == 2, done.stderr
-        assert f"{path}:1  the state is damaged (" in done.stderr
+        assert f"{path}  the state is damaged (" in done.stderr
         assert "Put the last backup back with `truecount restore FILE`" in done.stderr
         assert "Traceback" not in done.stderr
         assert bytes_of(h) == before
@@ -91,7 +91,7 @@ async def test_a_state_of_a_newer_schema_is_refused_before_anything_is_written(
         before = bytes_of(h)
         done = cli(h, "run")
         assert done.returncode == 2
-        assert f"{path}:1  it has schema 99, this program knows" in done.stderr
+        assert f"{path}  it has schema 99, this program knows" in done.stderr
         assert "Use the program version that wrote it" in done.stderr
         assert bytes_of(h) == before
         says("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
@@ -106,7 +106,7 @@ async def test_a_state_folder_on_a_full_disk_is_named(tmp_path: Path) -> None:
         path.unlink()  # the first start
         done = cli(h, "run", before=full_disk)
         assert done.returncode == 2, done.stderr
-        assert f"{path}:1  the state could not be written (" in done.stderr
+        assert f"{path}  the state could not be written (" in done.stderr
         assert "Make room on it and start again; nothing was lost." in done.stderr
         path.with_name("truecount.db-wal").unlink(missing_ok=True)
         path.write_bytes(good)  # and a later one

@@ -329,7 +329,7 @@ async def test_what_is_no_backup_is_refused_without_damage(tmp_path: Path) -> No
             done = cli(h, "restore", str(file))
             assert done.returncode == 2, done.stderr
             assert done.stderr.startswith(
-                f"truecount restore: nothing was started or changed.\n\n{file}:1  {what}"
+                f"truecount restore: nothing was started or changed.\n\n{file}  {what}"
             ), done.stderr
             assert now in done.stderr
             assert bytes_of(h) == before
