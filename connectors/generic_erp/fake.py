@@ -8,6 +8,7 @@ text, and it never pushes.
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -35,6 +36,9 @@ class Fake:
     def __init__(self, world: World) -> None:
         self._world = world
         self._documents: list[Row] = []
+        # The year's documents are many; a reference is looked up with every booking.
+        self._by_reference: defaultdict[str, list[Row]] = defaultdict(list)
+        self._numbers: Counter[str] = Counter()
         self._cancellations: list[Row] = []
         self._items: dict[str, Row] = {}
         self._stock: dict[tuple[str, str], Row] = {}
@@ -101,16 +105,13 @@ class Fake:
 
     def documents(self, reference: str = "", kind: str = "") -> list[Row]:
         """Everything ever booked, oldest first; duplicates are two rows."""
-        return [
-            row
-            for row in self._documents
-            if reference in ("", row["reference"]) and kind in ("", row["kind"])
-        ]
+        rows = self._by_reference.get(reference, []) if reference else self._documents
+        return [row for row in rows if kind in ("", row["kind"])]
 
     def duplicates(self) -> list[str]:
         """References booked more than once with one kind: proof of a blind resend."""
-        seen = [(row["kind"], row["reference"]) for row in self._documents]
-        return sorted({reference for kind, reference in seen if seen.count((kind, reference)) > 1})
+        seen = Counter((row["kind"], row["reference"]) for row in self._documents)
+        return sorted({reference for (_, reference), times in seen.items() if times > 1})
 
     def cancellations(self) -> list[Row]:
         return list(self._cancellations)
@@ -131,7 +132,8 @@ class Fake:
         return self._world.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def _book(self, kind: str, prefix: str, reference: str, **words: Any) -> Row:
-        number = sum(row["kind"] == kind for row in self._documents) + 1
+        self._numbers[kind] += 1
+        number = self._numbers[kind]
         row = {
             "id": f"{prefix}{number}",
             "kind": kind,
@@ -150,6 +152,7 @@ class Fake:
             **words,
         }
         self._documents.append(row)
+        self._by_reference[reference].append(row)
         return row
 
     def _sales_order(self, body: Row) -> Row:
@@ -228,8 +231,8 @@ class Fake:
 
     def _order(self, body: Row) -> Row:
         reference = _needed(body, "order_reference")
-        for row in self._documents:
-            if row["kind"] == "sales_order" and row["reference"] == reference:
+        for row in self._by_reference.get(reference, ()):
+            if row["kind"] == "sales_order":
                 return row
         raise Refused(f"there is no sales order with reference {reference}")
 

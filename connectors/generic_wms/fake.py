@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hmac
 import json
+from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +72,8 @@ class Fake:
         self._moves: list[Row] = []
         self._orders: dict[str, Order] = {}
         self._shipments: list[Row] = []
+        self._by_id: dict[str, Row] = {}
+        self._asked: Counter[tuple[str, str]] = Counter()  # (sku, place): units not shipped yet
         self._movement = 0
         self._version = 0
         self._pushes = 0
@@ -266,7 +270,7 @@ class Fake:
         for index, (line, units) in enumerate(zip(order.lines, parcel, strict=True)):
             if units:
                 self._move(line["sku"], order.place, -units)
-                order.left[index] -= units
+                self._still_asks(order, index, order.left[index] - units)
                 self._units["shipped"] += units
         short = list(order.left) if complete else [0] * len(order.lines)
         order.state = "shipped" if complete or not any(order.left) else "part_shipped"
@@ -274,9 +278,14 @@ class Fake:
         tracking = tracking or f"PP{self._version + 1:08d}"
         return await self._shipment(order, "shipped", parcel, carrier, tracking, short)
 
+    def _still_asks(self, order: Order, index: int, units: int) -> None:
+        self._asked[order.lines[index]["sku"], order.place] += units - order.left[index]
+        order.left[index] = units
+
     def _cancel(self, order: Order) -> None:
         order.state = "cancelled"
-        order.left = [0] * len(order.lines)
+        for index in range(len(order.lines)):
+            self._still_asks(order, index, 0)
         if self._world.settings.get("basis") == "available":
             # The number is net of what was accepted: giving it up moves it.
             for line in order.lines:
@@ -308,6 +317,7 @@ class Fake:
             "complete": order.state != "part_shipped",
         }
         self._shipments.append(row)
+        self._by_id[row["id"]] = row
         if self._world.settings.get("push") == "true":
             await self._push(row)
         return row
@@ -326,13 +336,7 @@ class Fake:
         await self._world.deliver(headers, body)
 
     def _stock_row(self, shelf: Shelf) -> Row:
-        asked = sum(
-            left
-            for order in self._orders.values()
-            if order.place == shelf.place and not shelf.status
-            for line, left in zip(order.lines, order.left, strict=True)
-            if line["sku"] == shelf.sku
-        )
+        asked = 0 if shelf.status else self._asked[shelf.sku, shelf.place]
         net = self._world.settings.get("basis") == "available"
         return {
             "id": shelf.id,
@@ -409,8 +413,10 @@ class Fake:
             place=str(body.get("place") or "MAIN"),
             lines=lines,
             body=body,
-            left=[line["quantity"] for line in lines],
+            left=[0] * len(lines),
         )
+        for index, line in enumerate(lines):
+            self._still_asks(order, index, line["quantity"])
         self._orders[reference] = order
         if self._world.settings.get("basis") == "available":
             for line in lines:
@@ -434,10 +440,10 @@ class Fake:
         return JSONResponse({"rows": _page(request, self._shipments, lambda row: row["version"])})
 
     async def _get_shipment(self, request: Request) -> Response:
-        for row in self._shipments:
-            if row["id"] == request.path_params["id"]:
-                return JSONResponse(row)
-        return _refused(404, "unknown_shipment", "there is no such shipment")
+        row = self._by_id.get(request.path_params["id"])
+        if row is None:
+            return _refused(404, "unknown_shipment", "there is no such shipment")
+        return JSONResponse(row)
 
 
 def _units_of(order: Order, units: list[int]) -> list[Row]:
@@ -449,9 +455,11 @@ def _units_of(order: Order, units: list[int]) -> list[Row]:
 
 
 def _page(request: Request, rows: list[Any], number: Any) -> list[Any]:
+    """Rows above `since`, which are in the order of `number`."""
     since = int(request.query_params.get("since", "0"))
     limit = min(int(request.query_params.get("limit", "100")), 500)
-    return [row for row in rows if number(row) > since][:limit]
+    start = bisect_right(rows, since, key=number)
+    return rows[start : start + limit]
 
 
 async def _json(request: Request) -> Any:
