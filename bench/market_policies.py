@@ -258,18 +258,20 @@ class Divided(Passive):
                 self._write(channel),
                 told.quantity,
                 now,
+                sent_at=now,  # nothing is given back in this market
                 expected=told.expected,
                 after=number,
             )
         else:
-            after = escrow.not_taken(quota, now, number)
+            after = escrow.not_taken(quota, now, sent_at=now, shown=number)
         self._keep(channel, told.sku, after)
 
     def lost(self, channel: int, told: Told) -> None:
         self._keep(channel, told.sku, escrow.lost(self.quotas[told.sku][channel]))
 
     def not_sent(self, channel: int, told: Told) -> None:
-        quota = escrow.not_taken(self.quotas[told.sku][channel], at(self.market.now_s))
+        now = at(self.market.now_s)
+        quota = escrow.not_taken(self.quotas[told.sku][channel], now, sent_at=now)
         self._keep(channel, told.sku, quota)
 
     def swept(self, channel: int, until_s: float) -> None:

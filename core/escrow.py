@@ -50,7 +50,8 @@ class Quota:
 
     `pending` is what a write in flight may add to the ceiling. `anchor` is the most
     the outlet could still sell at `anchor_at`: once every order placed until then
-    is captured, the ceiling can be no higher.
+    is captured, the ceiling can be no higher. `back_at` is when we last heard that
+    units went back: a number seen on the way then may be from before or after it.
     """
 
     shown: int | None = None
@@ -58,6 +59,7 @@ class Quota:
     pending: int = 0
     anchor: int | None = None
     anchor_at: datetime | None = None
+    back_at: datetime | None = None
 
     @property
     def exposure(self) -> int | None:
@@ -82,13 +84,15 @@ def sold(quota: Quota, units: int) -> Quota:
     return replace(quota, shown=shown, ceiling=ceiling)
 
 
-def given_back(quota: Quota, units: int) -> Quota:
+def given_back(quota: Quota, units: int, at: datetime) -> Quota:
     """An order was cancelled; the channel may have put its units back by itself (S16).
 
-    It may have done so after the anchor, so no drain may take them away again.
+    It may have done so after the anchor, so no drain may take them away again; and after
+    a number that is on its way to us now, so that makes no anchor.
     """
     return replace(
         quota,
+        back_at=at,
         shown=None if quota.shown is None else quota.shown + units,
         ceiling=None if quota.ceiling is None else quota.ceiling + units,
         anchor=None if quota.anchor is None else quota.anchor + units,
@@ -108,6 +112,7 @@ def acknowledged(
     quantity: int,
     at: datetime,
     *,
+    sent_at: datetime,
     expected: int | None,
     after: int | None = None,
 ) -> Quota:
@@ -116,8 +121,8 @@ def acknowledged(
     `after` is the number the channel says came of it, for relative writes.
     """
     if write == "relative" and expected is not None:
-        return _moved(quota, quantity - expected, at, after)
-    done = replace(quota, shown=quantity, pending=0, anchor=quantity, anchor_at=at)
+        return _moved(quota, quantity - expected, at, sent_at, after)
+    done = _anchored(replace(quota, shown=quantity, pending=0), quantity, at, sent_at)
     if quota.ceiling is None:
         return done
     if write == "absolute" or expected is None:
@@ -125,11 +130,21 @@ def acknowledged(
     return replace(done, ceiling=max(0, quota.ceiling + quantity - expected))
 
 
-def _moved(quota: Quota, delta: int, at: datetime, after: int | None) -> Quota:
+def _anchored(quota: Quota, shown: int | None, at: datetime, since: datetime) -> Quota:
+    """It showed `shown` at some moment between `since` and `at`.
+
+    What was put back meanwhile may have come after that moment: no drain may take it away.
+    """
+    if quota.back_at is not None and quota.back_at >= since:
+        return replace(quota, anchor=None, anchor_at=None)
+    return replace(quota, anchor=shown, anchor_at=at)
+
+
+def _moved(quota: Quota, delta: int, at: datetime, sent_at: datetime, after: int | None) -> Quota:
     """A relative write. One that takes more than there was takes only what there was."""
     believed = None if quota.shown is None else max(0, quota.shown + delta)
     shown = believed if after is None else max(0, after)
-    done = replace(quota, shown=shown, pending=0, anchor=shown, anchor_at=at)
+    done = _anchored(replace(quota, shown=shown, pending=0), shown, at, sent_at)
     if quota.ceiling is None:
         return done
     if delta >= 0:
@@ -140,18 +155,18 @@ def _moved(quota: Quota, delta: int, at: datetime, after: int | None) -> Quota:
     return replace(done, ceiling=max(0, quota.ceiling - taken))
 
 
-def not_taken(quota: Quota, at: datetime, shown: int | None = None) -> Quota:
+def not_taken(quota: Quota, at: datetime, *, sent_at: datetime, shown: int | None = None) -> Quota:
     """The channel refused the write and changed nothing; `shown` is what it shows, if it said."""
     ceiling = None if quota.ceiling is None else max(0, quota.ceiling)
     if shown is None:
         return replace(quota, pending=0, ceiling=ceiling)
-    return _seen(replace(quota, pending=0, ceiling=ceiling), shown, at)
+    return _seen(replace(quota, pending=0, ceiling=ceiling), shown, at, sent_at)
 
 
 def lost(quota: Quota) -> Quota:
     """No answer: it may have happened, so it is counted, and what is shown is not known."""
     ceiling = None if quota.ceiling is None else quota.ceiling + quota.pending
-    return Quota(ceiling=ceiling)
+    return Quota(ceiling=ceiling, back_at=quota.back_at)
 
 
 def read_back(quota: Quota, shown: int, began_at: datetime, at: datetime) -> Quota:
@@ -161,17 +176,17 @@ def read_back(quota: Quota, shown: int, began_at: datetime, at: datetime) -> Quo
     """
     if quota.pending or (quota.anchor_at is not None and began_at <= quota.anchor_at):
         return quota
-    return _seen(quota, shown, at)
+    return _seen(quota, shown, at, began_at)
 
 
-def _seen(quota: Quota, shown: int, at: datetime) -> Quota:
+def _seen(quota: Quota, shown: int, at: datetime, since: datetime) -> Quota:
     """Less than we believed: it sold, the orders are coming. More: somebody put units
     there, and they can be sold."""
     ceiling = quota.ceiling
     if ceiling is not None:
         more = 0 if quota.shown is None else max(0, shown - quota.shown)
         ceiling = max(ceiling + more, shown)
-    return replace(quota, shown=shown, ceiling=ceiling, anchor=shown, anchor_at=at)
+    return _anchored(replace(quota, shown=shown, ceiling=ceiling), shown, at, since)
 
 
 def drained(quota: Quota) -> Quota:

@@ -53,6 +53,7 @@ class Batch:
     taken: list[str] = field(default_factory=list)  # as many as fit one call
     offers: list[Offer] = field(default_factory=list)
     divisions: dict[str, Division] = field(default_factory=dict)
+    sent_at: datetime | None = None  # when the call was written down, just before it left
     position: int = 0  # the last step the quantities were computed after; the proof folds up to it
 
     def compute(self, work: Work, system: str, basis: Basis) -> None:
@@ -229,6 +230,7 @@ class Publisher:
                 dividing.begin(work, division)
         if not batch.offers:
             return work.finish(), None
+        batch.sent_at = now
         for offer in batch.offers:
             if offer.sku in batch.divisions:
                 outlets = batch.divisions[offer.sku].outlets
@@ -292,7 +294,7 @@ class Publisher:
     ) -> None:
         """What the answers mean for quotas, and when a drain may free units of them."""
         divided = [(offer, result) for offer, result in said if offer.sku in batch.divisions]
-        known = quotas.answered(work, system, divided)
+        known = quotas.answered(work, system, divided, batch.sent_at or work.now)
         for division in batch.divisions.values():
             if look_at := dividing.waits_until(work, system, division, known):
                 why = "its orders are drained"
@@ -366,7 +368,8 @@ class Publisher:
                     tell_again(connection, system, sku, now, "answer lost")
                 return
             work = Work.begin(connection, self._network(), self._seal, now)
-            quotas.answered(work, system, [(offer, None) for offer in divided])
+            unsent = [(offer, None) for offer in divided]
+            quotas.answered(work, system, unsent, batch.sent_at or now)
             work.finish()
 
         await self._store.write(unit)

@@ -67,7 +67,10 @@ def here(connection: Connection, system: str, skus: Collection[str]) -> dict[Key
 
 
 def answered(
-    work: Work, system: str, offers: Iterable[tuple[Offer, OfferResult | None]]
+    work: Work,
+    system: str,
+    offers: Iterable[tuple[Offer, OfferResult | None]],
+    sent_at: datetime,
 ) -> dict[Key, Quota]:
     """What the channel said about these writes; None: the connector did not get to it.
 
@@ -82,7 +85,7 @@ def answered(
         before = known.get(key)
         if before is None:
             continue
-        after = known[key] = _after(work, system, offer, result, before)
+        after = known[key] = _after(work, system, offer, result, before, sent_at)
         save(work.connection, key, offer.sku, after)
         if offer.sku in apart and _freed(before, after):
             work.sku_changed(offer.sku, "quota")
@@ -90,10 +93,16 @@ def answered(
 
 
 def _after(
-    work: Work, system: str, offer: Offer, result: OfferResult | None, before: Quota
+    work: Work,
+    system: str,
+    offer: Offer,
+    result: OfferResult | None,
+    before: Quota,
+    sent_at: datetime,
 ) -> Quota:
     if result is None or result.outcome in ("rejected", "stale"):
-        return escrow.not_taken(before, work.now, result.shown if result else None)
+        shown = result.shown if result else None
+        return escrow.not_taken(before, work.now, sent_at=sent_at, shown=shown)
     if result.outcome == "unknown":
         return escrow.lost(before)
     return escrow.acknowledged(
@@ -101,6 +110,7 @@ def _after(
         work.network.stock_writes[system].write,  # type: ignore[arg-type]
         offer.quantity,
         work.now,
+        sent_at=sent_at,
         expected=offer.shown,
         after=result.shown,
     )
@@ -157,7 +167,7 @@ def _sold(work: Work, system: str, sku: str, listing: str, units: int) -> None:
     if len(own) != 1:
         return  # which of its places it was sold from is not known: read-back and drain tell
     quota = outlets[own[0]]
-    after = escrow.sold(quota, units) if units > 0 else escrow.given_back(quota, -units)
+    after = escrow.sold(quota, units) if units > 0 else escrow.given_back(quota, -units, work.now)
     save(work.connection, own[0], sku, after)
 
 
@@ -195,6 +205,7 @@ def as_quota(row: Row[Any]) -> Quota:
         pending=row.pending,
         anchor=row.anchor,
         anchor_at=unstamp(row.anchor_at) if row.anchor_at else None,
+        back_at=unstamp(row.back_at) if row.back_at else None,
     )
 
 
@@ -211,6 +222,7 @@ def save(connection: Connection, key: Key, sku: str, quota: Quota) -> None:
         pending=quota.pending,
         anchor=quota.anchor,
         anchor_at=stamp(quota.anchor_at) if quota.anchor_at else None,
+        back_at=stamp(quota.back_at) if quota.back_at else None,
     )
 
 
@@ -222,7 +234,7 @@ _OF_CHANNEL = HotList(
 )
 _KEY = ("system", "listing", "place")
 _LOAD = Hot(select(s.quotas).where(*(s.quotas.c[name] == bindparam(name) for name in _KEY)))
-_VALUES = ("sku", "shown", "ceiling", "pending", "anchor", "anchor_at")
+_VALUES = ("sku", "shown", "ceiling", "pending", "anchor", "anchor_at", "back_at")
 _NEW = insert(s.quotas).values({name: bindparam(name) for name in (*_KEY, *_VALUES)})
 _SAVE = Hot(
     _NEW.on_conflict_do_update(

@@ -302,7 +302,7 @@ class Fake:
         short: list[int] | None = None,
     ) -> Row:
         self._version += 1
-        row = {
+        row: Row = {
             "id": f"S{self._version}",
             "version": self._version,
             "reference": order.reference,
@@ -440,7 +440,7 @@ class Fake:
         return JSONResponse({"rows": _page(request, self._shipments, lambda row: row["version"])})
 
     async def _get_shipment(self, request: Request) -> Response:
-        row = self._by_id.get(request.path_params["id"])
+        row = self._by_id.get(str(request.path_params["id"]))
         if row is None:
             return _refused(404, "unknown_shipment", "there is no such shipment")
         return JSONResponse(row)

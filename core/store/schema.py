@@ -658,6 +658,7 @@ quotas = Table(
     _count("pending"),
     Column("anchor", Integer),
     _instant("anchor_at"),
+    _instant("back_at"),
 )
 Index("quotas_of_sku", quotas.c.sku, quotas.c.system)
 

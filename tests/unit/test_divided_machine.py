@@ -195,7 +195,7 @@ class DividedWarehouse(TrueWarehouse):
 
         for offer in self.decide(unit):
             expected = None if self.channels[name].write == "absolute" else offer.shown
-            self.channels[name].attempt = Attempt(offer.quantity, expected)
+            self.channels[name].attempt = Attempt(offer.quantity, expected, self.now)
             self.sent[name] = offer
         return name in self.sent
 
@@ -216,7 +216,8 @@ class DividedWarehouse(TrueWarehouse):
             outcome="accepted" if taken else "stale",
             shown=number,
         )
-        self.decide(lambda work: quotas.answered(work, name, [(offer, result)]))
+        sent_at = attempt.sent_at
+        self.decide(lambda work: quotas.answered(work, name, [(offer, result)], sent_at))
 
     def its_answer_is_lost(self, name: str) -> None:
         self.channels[name].attempt = None
