@@ -31,8 +31,8 @@ WRITES: Sequence[Write] = ("conditional", "relative", "absolute")
 #: Weighted: what moves units comes up more often than what only disturbs.
 ACTIONS = (
     *("sale", "sale", "sale", "capture", "capture", "write", "write", "write", "arrives"),
-    *("arrives", "answer", "answer", "lost", "drain", "drain", "read", "land", "cancel"),
-    *("hear", "goods", "pace", "pace"),
+    *("arrives", "answer", "answer", "lost", "drain", "drain", "drain", "read", "read", "land"),
+    *("cancel", "cancel", "cancel", "hear", "hear", "hear", "goods", "pace", "pace"),
 )
 #: How fast they sell beside each other, which changes: so quotas move.
 WEIGHTS = (1, 2, 9)
