@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import holds, order_rows, quotas, read_back, spellings, stock
+from core import gross, holds, order_rows, quotas, read_back, spellings, stock
 from core.clock import stamp
 from core.codec import from_json, to_json
 from core.copies import keep_copy
@@ -35,6 +35,7 @@ def take_listing(
             work, system, number="available_to_sell", key=listing.sku, place=listing.place,
             value=str(listing.shown),
         )  # fmt: skip
+    listing = gross.for_sale(work.network, system, listing)
     key = {"system": system, "listing": listing.key, "place": listing.place}
     values: dict[str, Any] = {
         "sku": listing.sku,
@@ -59,8 +60,7 @@ def take_listing(
         work.sku_changed(listing.sku, "listing")
     elif listing.shown is not None:
         read_back.compare(work, system, listing, began_at)
-    write = work.network.stock_writes.get(system)
-    if listing.shown is not None and write is not None and write.field == "net":
+    if system in work.network.stock_writes:
         quotas.read_back(work, system, listing, began_at)
     return "applied"
 

@@ -416,7 +416,7 @@ def _read_back(network: Network, reads: Reads, row: Row[Any], offer: int) -> tup
     complete read began.
     """
     write = network.stock_writes.get(row.system)
-    if write is None or write.field != "net" or row.shown in (None, offer):
+    if write is None or row.shown in (None, offer):
         return None
     settled = unstamp(row.acked_at) + timedelta(seconds=write.settle_s)
     if not reads.after(row.system, "listing", settled):

@@ -28,6 +28,9 @@ the number that came of it. An *absolute* write re-opens what was sold unseen:
 it shows 3, sells 3, we write 2, it sells 2 more. There a change goes by *zero,
 drain, raise*: write 0, which re-opens nothing; capture the orders up to that
 acknowledgment; only then is the ceiling 0 and the rest may be written (H19).
+In a *gross* field, which still contains what was sold, nothing written is sold
+again; a raise counts at once, and a cut when its orders are in, for it may have
+taken away what was sold already.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ from typing import Literal
 
 from core.division import Fit, Sellable, shares
 
-Write = Literal["conditional", "relative", "absolute"]
+Write = Literal["conditional", "relative", "absolute", "gross"]
 Direction = Literal["free", "only_up", "frozen"]
 
 
@@ -120,6 +123,8 @@ def acknowledged(
 
     `after` is the number the channel says came of it, for relative writes.
     """
+    if write == "gross" and expected is not None:
+        return _gross(quota, quantity - expected, at, sent_at)
     if write == "relative" and expected is not None:
         return _moved(quota, quantity - expected, at, sent_at, after)
     done = _anchored(replace(quota, shown=quantity, pending=0), quantity, at, sent_at)
@@ -153,6 +158,20 @@ def _moved(quota: Quota, delta: int, at: datetime, sent_at: datetime, after: int
         return done  # perhaps less was there than we took: only a drain can tell
     taken = -delta if after > 0 else max(0, after - delta)
     return replace(done, ceiling=max(0, quota.ceiling - taken))
+
+
+def _gross(quota: Quota, delta: int, at: datetime, sent_at: datetime) -> Quota:
+    """A raise counts at once; a cut may have taken what was sold already.
+
+    What was sold and captured while the write was in flight is in the field once more,
+    so less may be left than we wrote: believing more would raise it by the difference.
+    """
+    ceiling = None if quota.ceiling is None else quota.ceiling + max(0, delta)
+    shown = None if quota.shown is None else max(0, quota.shown + delta)
+    if shown is not None and ceiling is not None:
+        shown = min(shown, ceiling)
+    done = replace(quota, shown=shown, ceiling=ceiling, pending=0)
+    return _anchored(done, shown, at, sent_at)
 
 
 def not_taken(quota: Quota, at: datetime, *, sent_at: datetime, shown: int | None = None) -> Quota:
@@ -396,9 +415,12 @@ def _starves(has: int, own: int) -> bool:
 
 def _surplus(outlet: Outlet, own: int) -> int:
     """What a cut can take from it: nothing that is frozen, shared, sold, or not known."""
-    exposure, shown = outlet.quota.exposure, outlet.quota.shown
+    quota = outlet.quota
+    exposure, shown = quota.exposure, quota.shown
     if outlet.risk is not None or exposure is None or outlet.direction != "free" or shown == 0:
         return 0
+    if outlet.write in ("relative", "gross") and quota.anchor is not None:
+        exposure = min(exposure, quota.anchor + quota.pending)  # the last cut counts when it drains
     return exposure - own
 
 
@@ -448,14 +470,15 @@ def _probe(outlet: Outlet) -> int | None:
     """More may come than it shows, and nothing says until when: a write that makes an anchor.
 
     After a lost answer, or a cancel whose units the channel may have put back. A
-    comparison with what it shows changes nothing; where nothing can be compared, 0.
+    comparison with what it shows changes nothing, nor does a gross number written
+    again; where neither can be had, 0.
     """
     shown = outlet.quota.shown
     if outlet.write == "relative" or outlet.direction == "only_up":
         return None  # it has to be read
     if shown is None:
         return 0
-    return shown if outlet.write == "conditional" or shown == 0 else None
+    return shown if outlet.write in ("conditional", "gross") or shown == 0 else None
 
 
 def _cut(outlet: Outlet, units: int) -> int:

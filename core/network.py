@@ -65,6 +65,12 @@ class StockWrite:
     batch: int
     settle_s: float = 0.0
 
+    @property
+    def kind(self) -> str:
+        """What a write does to units sold unseen. In a gross field they are never sold again,
+        however it is written, and no number tells how many they are."""
+        return "gross" if self.field == "gross" else self.write
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owners:

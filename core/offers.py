@@ -26,7 +26,7 @@ from core.offer_rules import Offered
 from core.quotas import Sellable
 from core.rule_kinds import Campaign
 from core.store.hot import HotList
-from core.store.schema import claims, lines, listings, orders, published
+from core.store.schema import lines, listings, orders, published
 from core.work import Work
 
 
@@ -184,20 +184,19 @@ def _shared(work: Work, system: str, row: Row[Any], sellable: Sellable) -> Offer
         return None  # a place of the channel that no location of ours fills
     pool = pool_of(work, system, row.sku, row.place, sellable)
     offered = offered_of(work, system, row.sku, row.place, pool)
-    quantity = _as_shown(work, row, offered.units)
-    if quantity == row.acked and not row.trouble:
+    if offered.units == row.acked and not row.trouble:
         return None
     shown = row.acked if row.acked is not None else row.shown
-    if not _may_move(offered, quantity, shown):
+    if not _may_move(offered, shown):
         return None
-    return _offer(work, row, quantity, shown)
+    return _offer(work, row, offered.units, shown)
 
 
-def _may_move(offered: Offered, quantity: int, shown: int | None) -> bool:
+def _may_move(offered: Offered, shown: int | None) -> bool:
     """A campaign's number that may only go up, or not move at all, is left alone (S34)."""
     if offered.direction == "frozen":
         return shown is None
-    return offered.direction == "free" or shown is None or quantity > shown
+    return offered.direction == "free" or shown is None or offered.units > shown
 
 
 def _divided(work: Work, system: str, division: Division) -> list[Offer]:
@@ -219,21 +218,6 @@ def _offer(work: Work, row: Row[Any], quantity: int, shown: int | None) -> Offer
         key=f"truecount:{row.system}:{row.listing}:{row.place}:{quantity}:{stamp(work.now)}",
         extras=orjson.loads(row.extras),
     )
-
-
-def _as_shown(work: Work, row: Row[Any], units: int) -> int:
-    """A gross field still contains the channel's own open orders: they come on top."""
-    if work.network.stock_writes[row.system].field == "net":
-        return units
-    # Of a component sold in a kit the channel counts the kit, not the component.
-    sold_as_it, factor = kit_lines.of_item(work.network, row.sku)
-    open_units = work.connection.execute(
-        select(func.coalesce(func.sum(claims.c.units), 0))
-        .join(orders, orders.c.id == claims.c.order_id)
-        .join(lines, lines.c.id == claims.c.line_id)
-        .where(sold_as_it, claims.c.state == "open", orders.c.system == row.system)
-    ).scalar_one()
-    return units + int(open_units) // factor
 
 
 def lower_first(offer: Offer) -> tuple[int, str]:

@@ -138,7 +138,7 @@ def unlike_told(
     it shows; only this comparison finds it.
     """
     write = network.stock_writes.get(system)
-    if write is None or write.field != "net":
+    if write is None:
         return set()
     before = stamp(began - timedelta(seconds=write.settle_s))
     words = {"system": system, "ids": list(ids), "before": before}

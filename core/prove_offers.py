@@ -5,7 +5,6 @@ past folded up to that step gives the pool they were drawn from. What else it
 keeps of an offer is checked too:
 
     pool     the units of the locations that serve the listing; of a kit only this can be judged
-    open     units of the channel's own open orders, on top where its field is gross
     beyond   units of a pre-order, beyond any pool
     because  why it is not simply the whole pool; "" if it is
 """
@@ -77,7 +76,7 @@ def judge(proof: Proof, past: Past, offer: Offered) -> None:
     else:  # a kit's components are other SKUs
         proof.not_judged += 1
         return
-    drawn = said["quantity"] - (said.get("open") or 0) - (said.get("beyond") or 0)
+    drawn = said["quantity"] - (said.get("beyond") or 0)
     told_it = f"{offer.system} was told {said['quantity']} of {past.sku}"
     if drawn > pool:
         _find(proof, offer, f"{told_it}, and its pool was {pool}")

@@ -19,11 +19,12 @@ import orjson
 import structlog
 from sqlalchemy import Connection, select
 
-from core import dividing, holds, offers, pace, publish_rows, quotas
+from core import dividing, gross, holds, offers, pace, publish_rows, quotas
 from core.clock import Clock, unstamp
 from core.contract import Offer, OfferResult, Publishes
 from core.dividing import Basis, Division
 from core.errors import ConnectorError, InDoubt, RateLimited
+from core.gross import OnTop
 from core.limiter import urgent
 from core.network import Network
 from core.pools import Pools
@@ -54,6 +55,7 @@ class Batch:
     offers: list[Offer] = field(default_factory=list)
     divisions: dict[str, Division] = field(default_factory=dict)
     sent_at: datetime | None = None  # when the call was written down, just before it left
+    on_top: OnTop = field(default_factory=dict)  # added where the channel's field is gross
     position: int = 0  # the last step the quantities were computed after; the proof folds up to it
 
     def compute(self, work: Work, system: str, basis: Basis) -> None:
@@ -154,7 +156,8 @@ class Publisher:
         connector: Publishes = self._connectors[system]
         try:
             with urgent(offers.urgency(batch.offers)):
-                results = await connector.publish(batch.offers)
+                written = gross.as_written(batch.offers, batch.on_top)
+                results = gross.as_offered(await connector.publish(written), batch.on_top)
         except ConnectorError as error:
             await self._call_failed(system, batch, told_id, error)
             return 0
@@ -231,6 +234,7 @@ class Publisher:
         if not batch.offers:
             return work.finish(), None
         batch.sent_at = now
+        batch.on_top = gross.on_top(work, system, batch.offers)
         for offer in batch.offers:
             if offer.sku in batch.divisions:
                 outlets = batch.divisions[offer.sku].outlets

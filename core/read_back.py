@@ -27,15 +27,12 @@ CORRECTIONS_MAX = 3
 
 
 def compare(work: Work, system: str, listing: Listing, began_at: datetime) -> None:
-    """`listing.shown` was read by a request begun at `began_at`.
-
-    Not known from a gross field, which counts the channel's own open orders.
-    """
+    """`listing.shown`, what the channel sells, was read by a request begun at `began_at`."""
     write = work.network.stock_writes.get(system)
     row = work.connection.execute(
         select(published).filter_by(system=system, listing=listing.key, place=listing.place)
     ).one_or_none()
-    if write is None or write.field != "net" or row is None or row.quantity is None:
+    if write is None or row is None or row.quantity is None or listing.shown is None:
         return
     if began_at <= unstamp(row.acked_at) + timedelta(seconds=write.settle_s):
         return  # it may still be on its way to what the channel shows (H14)

@@ -34,7 +34,8 @@ class NotPossible(ValueError):
 
 class Fake:
     """Settings: api_token, webhook_secret, push ("false" is silent), currency, prefix (of order
-    ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back)."""
+    ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back), field ("gross":
+    its quantity still contains the units of its own open orders)."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -47,6 +48,7 @@ class Fake:
         self._changes: list[str] = []  # order ids, oldest change first
         self._events = 0
         self._writes: list[Row] = []
+        self._gross = settings.get("field") == "gross"
 
     # ------------------------------------------------------------------ what people there do
 
@@ -59,6 +61,7 @@ class Fake:
             "title": title or sku,
             "price": price,
             "quantity": quantity,
+            "allocated": 0,
             "active": True,
         }
         self._listings[sku] = row
@@ -79,10 +82,10 @@ class Fake:
         for line in wanted:
             listing = self._listing(line["sku"])
             asked = sum(other["quantity"] for other in wanted if other["sku"] == line["sku"])
-            if asked > listing["quantity"]:
+            if asked > self.shown(line["sku"]):
                 raise SoldOut(f"{line['sku']} shows {listing['quantity']}, {asked} are wanted")
         for line in wanted:
-            self._listings[line["sku"]]["quantity"] -= line["quantity"]
+            self._take(line["sku"], line["quantity"])
         order = self._ordered(wanted, buyer, payment, Decimal(shipping))
         self._touch(order)
         await self._push("order.created", order)
@@ -104,7 +107,7 @@ class Fake:
         row.update(state="cancelled", cancelled_at=self._now(), cancel_reason=reason)
         if self._world.settings.get("restock") != "false":
             for line in row["lines"]:
-                self._listings[line["sku"]]["quantity"] += line["quantity"]
+                self._take(line["sku"], -line["quantity"])
         self._touch(row)
         await self._push("order.cancelled", row)
         return row
@@ -116,10 +119,12 @@ class Fake:
     # ------------------------------------------------------------------ what is true there
 
     def shown(self, sku: str) -> int:
-        return int(self._listing(sku)["quantity"])
+        """What it sells."""
+        row = self._listing(sku)
+        return max(0, int(row["quantity"]) - int(row["allocated"]))
 
     def stock(self) -> dict[str, int]:
-        return {sku: row["quantity"] for sku, row in self._listings.items()}
+        return {sku: self.shown(sku) for sku in self._listings}
 
     def orders(self) -> list[Row]:
         return list(self._orders.values())
@@ -140,6 +145,14 @@ class Fake:
         return list(self._writes)
 
     # ------------------------------------------------------------------ inside
+
+    def _take(self, sku: str, units: int) -> None:
+        """They are ordered; below 0 an order is cancelled."""
+        row = self._listings[sku]
+        if self._gross:
+            row["allocated"] += units
+        else:
+            row["quantity"] -= units
 
     def _now(self) -> str:
         return self._world.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -292,7 +305,7 @@ class Fake:
         quantity = row["quantity"]
         if not isinstance(quantity, int) or quantity < 0:
             return {"sku": row["sku"], "status": "error", "message": "not a quantity"}
-        before = listing["quantity"]
+        before = self.shown(row["sku"])
         self._writes.append(
             {"sku": row["sku"], "quantity": quantity, "at": now, "shown_before": before}
         )
@@ -308,6 +321,9 @@ class Fake:
             return _error(422, "cancelled", "the order is cancelled")
         row = {**sent, "id": f"{order['id']}-S{len(rows) + 1}", "order": order["id"]}
         rows.append(row)
+        for line in sent.get("lines", ()) if self._gross else ():
+            self._listings[line["sku"]]["quantity"] -= line["quantity"]
+            self._listings[line["sku"]]["allocated"] -= line["quantity"]
         order["state"] = "shipped" if sent.get("complete", True) else "part_shipped"
         self._touch(order)
         return 201, row

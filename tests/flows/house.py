@@ -48,8 +48,9 @@ ENV = {
 
 CHANNEL = """\
   {name}:
-    connector: generic_channel
+    connector: {connector}
     network: private
+    mappings: "{mappings}/generic_channel"
     settings: {{base_url: "http://127.0.0.1:9/{name}"}}
     secrets: {{api_token: "${{CHANNEL}}", webhook_secret: "${{HOOK_{name}}}"}}
     every: {{order: 30s, listing: 10m}}
@@ -157,6 +158,16 @@ def _warehouse(folder: Path, kind: str) -> str:
     own.mkdir(parents=True)
     own.joinpath("manifest.yaml").write_text(text.replace("name: generic_wms", f"name: {kind}_wms"))
     return f"{kind}_wms"
+
+
+def _gross_channel(folder: Path) -> None:
+    """A channel whose stock field still contains its own open orders."""
+    text = (ROOT / "connectors" / "generic_channel" / "manifest.yaml").read_text()
+    assert text.count("field: net") == 1
+    own = folder / "connectors" / "gross_channel"
+    own.mkdir(parents=True)
+    text = text.replace("name: generic_channel", "name: gross_channel")
+    own.joinpath("manifest.yaml").write_text(text.replace("field: net", "field: gross"))
 
 
 class Killed(BaseException):
@@ -494,6 +505,7 @@ async def house(
     linger: str = "0s",
     policy: str = "shared",
     channels: Sequence[str] = NINE[:2],
+    gross: Sequence[str] = (),
     boutique: bool = False,
     mappings: bool = False,
     rules: str = "",
@@ -506,8 +518,8 @@ async def house(
 ) -> AsyncIterator[House]:
     """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
     `items`: items.yaml. `warehouse`: "whole" shows every shelf in every pass, "moving" tells
-    its movements too. `second`: another location of the same warehouse, WEST,
-    with a safety stock of its own."""
+    its movements too. `gross`: channels whose field contains their open orders. `second`:
+    another location of the same warehouse, WEST, with a safety stock of its own."""
     folder = tmp_path / "house"
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "truecount.db").write_bytes(await _empty_state(tmp_path))
@@ -517,7 +529,13 @@ async def house(
         (folder / "rules.yaml").write_text(rules)
     if items:
         (folder / "items.yaml").write_text(items)
-    text = "".join(CHANNEL.format(name=name) for name in channels)
+    written = folder / "mappings" if mappings else ROOT / "mappings"
+    if gross:
+        _gross_channel(folder)
+    kinds = {name: "gross_channel" if name in gross else "generic_channel" for name in channels}
+    text = "".join(
+        CHANNEL.format(name=name, connector=kind, mappings=written) for name, kind in kinds.items()
+    )
     served = ", ".join([*channels, *["boutique"] * boutique])
     if boutique:
         text += SHOPIFY
@@ -525,7 +543,7 @@ async def house(
         source = source or "{basis: available, ordered_by: counter}"
     (folder / "config.yaml").write_text(
         CONFIG.format(
-            mappings=folder / "mappings" if mappings else ROOT / "mappings",
+            mappings=written,
             rules="\nrules: rules.yaml" * bool(rules) + "\nitems: items.yaml" * bool(items),
             channels=text.rstrip(),
             source=f"    stock_source: {source}" if source else "",
@@ -541,7 +559,14 @@ async def house(
     given = {name: dict(words) for name, words in (settings or {}).items()}
     push = "true" if pushes else "false"
     cast: list[dict[str, Any]] = [
-        {"name": name, "connector": "generic_channel", "settings": {"prefix": name[0].upper()}}
+        {
+            "name": name,
+            "connector": "generic_channel",
+            "settings": {
+                "prefix": name[0].upper(),
+                "field": "gross" if name in gross else "net",
+            },
+        }
         for name in channels
     ]
     cast.append({"name": "depot", "connector": "generic_wms", "settings": {"basis": basis}})

@@ -27,7 +27,7 @@ STEPS = 50
 PLACES = ("east", "north", "west")
 #: What one sold unit takes: an item, another item, a kit of both, a pack of two.
 NEEDS: Sequence[Mapping[str, int]] = ({"A": 1}, {"B": 1}, {"A": 1, "B": 1}, {"A": 2})
-WRITES: Sequence[Write] = ("conditional", "relative", "absolute")
+WRITES: Sequence[Write] = ("conditional", "relative", "absolute", "gross")
 #: Weighted: what moves units comes up more often than what only disturbs.
 ACTIONS = (
     *("sale", "sale", "sale", "capture", "capture", "write", "write", "write", "arrives"),
@@ -45,6 +45,7 @@ class Attempt:
     quantity: int
     expected: int | None
     sent_at: datetime
+    on_top: int = 0  # of a gross field: units of its own open orders, as we knew them
     answer: tuple[bool, int | None] | None = None  # taken, and the number the channel tells
 
 
@@ -74,7 +75,20 @@ class Channel:
     def put_back(self) -> int:
         return sum(restocked for _, restocked in self.cancelled)
 
+    @property
+    def known_open(self) -> int:
+        """Its orders we know of and think are open there."""
+        return len(self.claimed) + len(self.cancelled)
+
+    @property
+    def allocated(self) -> int:
+        """What a gross field holds for its own open orders."""
+        return len(self.unseen) + self.known_open - self.put_back
+
     def take(self, attempt: Attempt) -> tuple[bool, int | None]:
+        if self.write == "gross":
+            self.number = attempt.quantity + attempt.on_top - self.allocated
+            return True, None
         if self.write == "absolute" or attempt.expected is None:
             self.number = attempt.quantity
         elif self.write == "relative":
@@ -139,7 +153,7 @@ class TrueChannels(RuleBasedStateMachine):
             return False
         channel.reading = None  # it says nothing about what this write will do
         expected = None if channel.write == "absolute" else self.quotas[which].shown
-        channel.attempt = Attempt(planned[which], expected, self.now)
+        channel.attempt = Attempt(planned[which], expected, self.now, channel.known_open)
         self.quotas[which] = escrow.intended(
             self.quotas[which], channel.write, channel.attempt.quantity
         )
@@ -235,6 +249,7 @@ class TrueChannels(RuleBasedStateMachine):
 
     def somebody_cancels(self, which: int, restocks: bool) -> None:
         channel = self.channels[which]
+        restocks |= channel.write == "gross"  # a cancelled order is no longer allocated
         if channel.claimed:
             channel.cancelled.append((channel.claimed.pop(0), restocks))
             channel.number += restocks

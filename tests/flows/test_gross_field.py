@@ -1,0 +1,167 @@
+"""Channels whose stock field still contains their own open orders (DESIGN 3; H19, S1, S16)."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from house import House, house
+
+
+def field(h: House) -> int:
+    """What stands in the field of the shop."""
+    return int(h.shop._listing("TEA")["quantity"])
+
+
+async def test_it_is_written_what_it_may_sell_and_its_open_units_on_top(tmp_path: Path) -> None:
+    """The trial of a real system: two orders for five units, told 42, it sells 42."""
+    async with house(tmp_path, gross=["shop"]) as h:
+        await h.sells(TEA=20)
+        await h.settle(70)
+        await h.shop.place_order("TEA", 2)
+        await h.shop.place_order("TEA", 3)
+        h.depot.receive("TEA", "EAST", 27)
+        await h.settle(70)
+        assert (field(h), h.shop.shown("TEA"), h.market.shown("TEA")) == (47, 42, 42)
+
+
+async def test_h19_an_order_we_have_not_seen_is_not_sold_again(tmp_path: Path) -> None:
+    async with house(tmp_path, gross=["shop"]) as h:
+        await h.sells(TEA=3)
+        await h.settle(70)
+        h.lost_pushes.add("shop")
+        await h.shop.place_order("TEA", 1)
+        await h.market.place_order("TEA", 1)
+        await h.now()  # 2 are told, of which it has sold 1
+        assert (field(h), h.shop.shown("TEA")) == (2, 1)
+        await h.settle(70)
+        assert (field(h), h.shop.shown("TEA"), h.market.shown("TEA")) == (2, 1, 1)
+
+
+async def test_a_parcel_it_was_told_of_is_no_longer_on_top(tmp_path: Path) -> None:
+    """Even while its units are still claimed: the number that excludes them has not come."""
+    source = "{basis: on_hand, ordered_by: request, settle: 300s}"
+    async with house(tmp_path, gross=["shop"], source=source) as h:
+        await h.sells(TEA=9)
+        await h.settle(70)
+        await h.shop.place_order("TEA", 2)
+        await h.now()
+        await h.depot.ship(h.waiting())
+        await h.settle(70)
+        assert len(h.shop.shipments()) == 1
+        assert h.one("SELECT state FROM claims") == "shipped"
+        h.depot.receive("TEA", "EAST", 4)
+        await h.settle(70)
+        assert field(h) == h.shop.shown("TEA") == h.market.shown("TEA") == 9
+        await h.settle(600)
+        assert field(h) == h.shop.shown("TEA") == h.market.shown("TEA") == 11
+
+
+async def test_a_parcel_it_was_not_told_of_stays_on_top(tmp_path: Path) -> None:
+    async with house(tmp_path, gross=["shop"]) as h:
+        await h.sells(TEA=9)
+        await h.settle(70)
+        await h.shop.place_order("TEA", 2)
+        await h.now()
+        h.app.outbox.deliver_due = _nothing_is_delivered  # type: ignore[method-assign]
+        await h.depot.ship(h.waiting())
+        await h.settle(70)
+        assert h.one("SELECT state FROM claims") == "ended"
+        h.depot.receive("TEA", "EAST", 4)
+        await h.settle(70)
+        assert (h.shop.shipments(), field(h)) == ([], 13)
+        assert h.shop.shown("TEA") == h.market.shown("TEA") == 11
+        await h.restart()
+        await h.settle(70)
+        assert len(h.shop.shipments()) == 1
+        assert field(h) == h.shop.shown("TEA") == h.market.shown("TEA") == 11
+
+
+async def _nothing_is_delivered(system: str, at_once: int) -> int:
+    return 0
+
+
+async def test_s16_a_cancelled_order_is_no_longer_on_top(tmp_path: Path) -> None:
+    async with house(tmp_path, gross=["shop"]) as h:
+        await h.sells(TEA=5)
+        await h.settle(70)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle(70)
+        await h.shop.cancel(order["id"])
+        await h.settle(70)
+        assert (field(h), h.shop.shown("TEA"), h.market.shown("TEA")) == (5, 5, 5)
+
+
+async def test_s25_what_it_shows_is_compared_as_what_it_sells(tmp_path: Path) -> None:
+    async with house(tmp_path, gross=["shop"]) as h:
+        await h.sells(TEA=5)
+        await h.settle(70)
+        await h.shop.place_order("TEA", 2)
+        await h.settle(700)  # its listings are read: 5, and 2 are allocated
+        assert h.one("SELECT shown FROM listings WHERE system = 'shop'") == 3
+        assert h.rows("SELECT differs FROM published WHERE differs != ''") == []
+        h.shop._listing("TEA")["quantity"] = 9  # somebody types a number there
+        await h.settle(700)
+        assert (field(h), h.shop.shown("TEA")) == (5, 3)
+
+
+async def test_split_divides_with_a_gross_field_and_shows_nothing_twice(tmp_path: Path) -> None:
+    async with house(tmp_path, gross=["shop"], policy="split") as h:
+        await h.sells(TEA=0)
+        await h.settle(70)
+        h.depot.receive("TEA", "EAST", 5)
+        await h.settle(120)
+        assert sorted((h.shop.shown("TEA"), h.market.shown("TEA"))) == [2, 3]
+        h.lost_pushes.update(("shop", "market"))
+        for channel in (h.shop, h.market):
+            await channel.place_order("TEA", quantity=channel.shown("TEA"))
+        await h.settle(120)
+        assert h.one("SELECT sum(claimed), sum(short) FROM lines")[0:2] == (5, 0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_happens_no_unit_is_shown_twice(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    async with house(tmp_path, gross=["shop", "market"], policy="split") as h:
+        h.seen["received"] = 0
+        await h.sells(TEA=0)
+        await h.settle(70)
+        h.watchers.append(_nothing_is_shown_twice)
+        open_orders: list[tuple[str, str]] = []
+        for _ in range(25):
+            await _something(h, chance, open_orders)
+            await h.settle(chance.choice((0.0, 3.0, 40.0)))
+        h.lost_pushes.clear()
+        await h.settle(900)
+        left = h.seen["received"] - _bought(h)
+        assert h.shop.shown("TEA") + h.market.shown("TEA") == left
+
+
+async def _something(h: House, chance: random.Random, open_orders: list[tuple[str, str]]) -> None:
+    name = chance.choice(("shop", "market"))
+    channel = h.fake(name)
+    what = chance.choice(("buy", "buy", "goods", "cancel", "lose", "hear"))
+    if what == "buy" and channel.shown("TEA"):
+        order = await channel.place_order("TEA", chance.randint(1, channel.shown("TEA")))
+        open_orders.append((name, order["id"]))
+    elif what == "goods":
+        units = chance.randint(1, 4)
+        h.depot.receive("TEA", "EAST", units)
+        h.seen["received"] += units
+    elif what == "cancel" and open_orders:
+        owner, order_id = open_orders.pop(chance.randrange(len(open_orders)))
+        await h.fake(owner).cancel(order_id)
+    elif what == "lose":
+        h.lost_pushes.add(name)
+    elif what == "hear":
+        h.lost_pushes.discard(name)
+
+
+def _bought(h: House) -> int:
+    return sum(channel.sold().get("TEA", 0) for channel in (h.shop, h.market))
+
+
+def _nothing_is_shown_twice(h: House) -> None:
+    shown = h.shop.shown("TEA") + h.market.shown("TEA")
+    assert _bought(h) + shown <= h.seen["received"]
