@@ -139,7 +139,8 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """The quantity one listing should show. `shown` is what we believe it shows now."""
+    """The quantity one listing should show. `shown` is what we believe it shows now; a
+    channel that is told differences is told `change`, and is never asked without `shown`."""
 
     listing: str
     place: str
@@ -148,6 +149,10 @@ class Offer:
     shown: int | None
     key: str
     extras: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def change(self) -> int | None:
+        return None if self.shown is None else self.quantity - self.shown
 
 
 Outcome = Literal["accepted", "stale", "rejected", "unknown"]

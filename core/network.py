@@ -131,6 +131,11 @@ class Network:
         """The items that draw on the same units: kits, and what is in them."""
         return self.items.family(sku)
 
+    @property
+    def tells_differences(self) -> bool:
+        """Some channel takes differences, so what each of them shows is kept."""
+        return any(write.kind == "relative" for write in self.stock_writes.values())
+
     def publication_of(self, sku: str) -> Policy:
         """How the pool of an item reaches its channels: the strictest word about its family."""
         if not self.rules.written:

@@ -53,7 +53,9 @@ def wanted(work: Work, system: str, skus: Sequence[str], basis: Basis) -> Wanted
         if division is not None and division.is_divided:
             offers = _divided(work, system, division)
         else:
-            found = (_shared(work, system, row, basis.sellable) for row in by_sku.get(sku, ()))
+            found = (
+                _shared(work, system, row, basis.sellable, division) for row in by_sku.get(sku, ())
+            )
             offers = [offer for offer in found if offer is not None]
         if result.offers and len(result.offers) + len(offers) > limit:
             break
@@ -179,7 +181,9 @@ def _listings(
     return by_sku
 
 
-def _shared(work: Work, system: str, row: Row[Any], sellable: Sellable) -> Offer | None:
+def _shared(
+    work: Work, system: str, row: Row[Any], sellable: Sellable, division: Division | None
+) -> Offer | None:
     if not work.network.serving_place(system, row.place):
         return None  # a place of the channel that no location of ours fills
     pool = pool_of(work, system, row.sku, row.place, sellable)
@@ -187,9 +191,19 @@ def _shared(work: Work, system: str, row: Row[Any], sellable: Sellable) -> Offer
     if offered.units == row.acked and not row.trouble:
         return None
     shown = row.acked if row.acked is not None else row.shown
+    if work.network.stock_writes[system].kind == "relative":
+        shown = _kept(division, row)
+        if shown is None:
+            return None  # no difference from it is known before it is read
     if not _may_move(offered, shown):
         return None
     return _offer(work, row, offered.units, shown)
+
+
+def _kept(division: Division | None, row: Row[Any]) -> int | None:
+    """What the channel shows, its captured orders counted: the difference is from there."""
+    outlet = division and division.outlets.get((row.system, row.listing, row.place))
+    return outlet.quota.shown if outlet else None
 
 
 def _may_move(offered: Offered, shown: int | None) -> bool:

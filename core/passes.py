@@ -26,7 +26,7 @@ from core.clock import stamp, unstamp
 from core.contract import Item
 from core.network import Network
 from core.store.hot import Hot
-from core.store.schema import cursors, listings, published, seen
+from core.store.schema import cursors, listings, published, quotas, seen
 from core.store.schema import inbox as inbox_table
 from core.strict import dump_json
 from core.work import Work
@@ -127,12 +127,28 @@ _UNLIKE = (
         published.c.acked_at < bindparam("before"),
     )
 )
+#: After a lost answer: the same number as before the call is news.
+_NOT_KNOWN = (
+    select(listings.c.item)
+    .join(
+        quotas,
+        (quotas.c.system == listings.c.system)
+        & (quotas.c.listing == listings.c.listing)
+        & (quotas.c.place == listings.c.place),
+    )
+    .where(
+        listings.c.system == bindparam("system"),
+        listings.c.item.in_(bindparam("ids", expanding=True)),
+        quotas.c.shown.is_(None),
+    )
+)
 
 
 def unlike_told(
     connection: Connection, network: Network, system: str, ids: Iterable[str], began: datetime
 ) -> set[str]:
-    """Listings that show something else than the channel acknowledged before this pass began.
+    """Listings that show something else than the channel acknowledged before this pass began,
+    or of which we do not know what they show.
 
     A channel that acknowledges and silently keeps its old number changes nothing in what
     it shows; only this comparison finds it.
@@ -142,7 +158,8 @@ def unlike_told(
         return set()
     before = stamp(began - timedelta(seconds=write.settle_s))
     words = {"system": system, "ids": list(ids), "before": before}
-    return set(connection.execute(_UNLIKE, words).scalars())
+    unlike = set(connection.execute(_UNLIKE, words).scalars())
+    return unlike | set(connection.execute(_NOT_KNOWN, words).scalars())
 
 
 # ------------------------------------------------------------------ the end of a pass

@@ -114,6 +114,7 @@ class Publisher:
                 quotas.lose(connection, row.system, offered)
                 for offer in offered:
                     tell_again(connection, row.system, offer["sku"], now, "answer lost")
+                self._read_first(connection, row.system, now)
                 publish_rows.lose_call(connection, row.id, now, "lost")
 
         await self._store.write(unit)
@@ -344,6 +345,13 @@ class Publisher:
         due = work.now + timedelta(seconds=settle + 0.2)
         tell_again(work.connection, system, offer.sku, due, result.outcome)
         sweep_now(work.connection, system, "order", work.now)
+        self._read_first(work.connection, system, work.now)
+
+    def _read_first(self, connection: Connection, system: str, now: datetime) -> None:
+        """After a lost answer: a difference from a number nobody knows cannot be told."""
+        write = self._network().stock_writes.get(system)
+        if write is not None and write.kind == "relative":
+            sweep_by(connection, system, "listing", now + timedelta(seconds=write.settle_s))
 
     async def _call_failed(
         self, system: str, batch: Batch, told_id: int, error: ConnectorError
@@ -370,6 +378,7 @@ class Publisher:
                 quotas.lose(connection, system, map(offers.told_row, divided))
                 for sku in batch.taken:
                     tell_again(connection, system, sku, now, "answer lost")
+                self._read_first(connection, system, now)
                 return
             work = Work.begin(connection, self._network(), self._seal, now)
             unsent = [(offer, None) for offer in divided]

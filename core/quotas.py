@@ -32,12 +32,14 @@ Sellable = Callable[[str, str], int]
 
 
 def kept(network: Network, sku: str) -> bool:
-    """Whether this item's pool is divided or may become so."""
-    return network.publication_of(sku) != "shared"
+    """Whether this item's pool is divided or may become so, or its numbers are told as
+    differences from what is shown."""
+    return network.publication_of(sku) != "shared" or network.tells_differences
 
 
 def any_kept(network: Network) -> bool:
-    return network.publication != "shared" or bool(network.rules.written)
+    shared = network.publication == "shared" and not network.rules.written
+    return not shared or network.tells_differences
 
 
 def sets(needs: Mapping[str, int], location: str, sellable: Sellable) -> int:

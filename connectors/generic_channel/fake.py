@@ -302,7 +302,7 @@ class Fake:
         listing = self._listings.get(row["sku"])
         if listing is None:
             return {"sku": row["sku"], "status": "error", "message": "nothing is listed as this"}
-        quantity = row["quantity"]
+        quantity = row["quantity"] if "quantity" in row else listing["quantity"] + row["change"]
         if not isinstance(quantity, int) or quantity < 0:
             return {"sku": row["sku"], "status": "error", "message": "not a quantity"}
         before = self.shown(row["sku"])

@@ -19,7 +19,7 @@ from connectors.http_json.plan import (
     When,
 )
 from connectors.http_json.pointing import Sources, at, placed, text
-from connectors.http_json.publishing import judged, written
+from connectors.http_json.publishing import judged, untold, written
 from connectors.http_json.pushing import events_of
 from connectors.http_json.rows import fetched, item_of, latest, mark_after, rows_of, since_params
 from connectors.http_json.sending import receipt_of, sent_body
@@ -172,7 +172,7 @@ class HttpJson:
         writing = self._plan.publish
         if writing is None:
             raise Rejected("this system takes no stock")
-        results: list[OfferResult] = []
+        results = untold(writing, offers)
         for sources, body, told in written(writing, offers, self._settings):
             answer = await self._ask(writing.asking, sources, body=body, writes=True)
             judge(self._plan.errors, answer, "publishing stock", writes=True)

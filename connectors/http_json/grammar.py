@@ -22,7 +22,8 @@ from connectors.http_json.plan import (
     StockWrite,
     When,
 )
-from core.contract import Offer
+from connectors.http_json.pointing import templates
+from core.contract import Json, Offer
 from core.errors import ConfigError, Problem
 from core.model import COMMANDS, RECORDS
 
@@ -152,11 +153,13 @@ class _Maker:
         return made
 
     def stock_write(self, block: Block) -> StockWrite:
-        known: _Known = {"settings": None, **_offer_fields()}
+        known: _Known = {"settings": None, **_offer_fields(), "change": None}
         result = block.block("result")
+        row = block.tree("row", known)
         made = StockWrite(
             asking=self._asking(block, known if not block.has("rows") else {"settings": None}),
-            row=block.tree("row", known),
+            row=row,
+            relative="change" in fields_in(row),
             rows=block.path("rows"),
             results=block.path("results"),
             by=_matching(result),
@@ -357,11 +360,26 @@ def _agrees(http: Block, manifest: Mapping[str, Any], plan: Plan) -> None:
         http.wrong("publish", "and the manifest's `stock_write` belong together")
     elif plan.publish and not plan.publish.rows and str(promised.get("batch", "1")) != "1":
         http.wrong("publish.rows", "is missing: a batch needs a place for its rows")
+    if plan.publish:
+        _writes_as_promised(http, str(promised.get("write")), plan.publish.row)
     hooks = manifest.get("hooks")
     topics = hooks.get("topics") if isinstance(hooks, Mapping) else None
     for topic in topics or []:
         if topic not in plan.hooks:
             http.wrong(f"events.{topic}", "is missing: the manifest's hooks list this topic")
+
+
+def _writes_as_promised(http: Block, write: str, row: Json) -> None:
+    """What a write does to units sold unseen rests on what really leaves (H19)."""
+    fields = fields_in(row)
+    if (write == "relative") is not ("change" in fields):
+        http.wrong("publish.row", "and `write: relative` belong together with {change} in it")
+    if write == "conditional" and "shown" not in fields:
+        http.wrong("publish.row", "has no {shown}: `write: conditional` promises to compare")
+
+
+def fields_in(row: Json) -> set[str]:
+    return {field for template in templates(row) for field in template.fields}
 
 
 def _same(http: Block, name: str, promised: list[str], there: list[str]) -> None:

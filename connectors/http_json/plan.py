@@ -154,6 +154,7 @@ class StockWrite:
     stale: When | None = None
     shown: str = ""
     words: str = ""
+    relative: bool = False  # the row carries a difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,11 @@ _Call = tuple[Sources, Json, Sequence[Offer]]
 def written(
     writing: StockWrite, offers: Sequence[Offer], settings: Mapping[str, str]
 ) -> Iterator[_Call]:
-    """The calls that tell these offers."""
+    """The calls that tell these offers; a difference of nothing is not told."""
+    if writing.relative:
+        offers = [offer for offer in offers if offer.change]
+        if not offers:
+            return
     if not writing.rows:
         for offer in offers:
             sources = _fields(offer, settings)
@@ -27,6 +31,13 @@ def written(
     rows = [filled(writing.row, _fields(offer, settings)) for offer in offers]
     body = rows if writing.rows == "." else placed(writing.rows, rows)
     yield {"settings": settings}, body, offers
+
+
+def untold(writing: StockWrite, offers: Sequence[Offer]) -> list[OfferResult]:
+    """What is there already."""
+    if not writing.relative:
+        return []
+    return [_result(offer, "accepted", offer.shown) for offer in offers if offer.change == 0]
 
 
 def judged(writing: StockWrite, offers: Sequence[Offer], body: Json) -> list[OfferResult]:
@@ -69,4 +80,5 @@ def _count(row: Json, path: str) -> int | None:
 
 
 def _fields(offer: Offer, settings: Mapping[str, str]) -> Sources:
-    return {"settings": settings, **{name: getattr(offer, name) for name in _NAMES}}
+    named = {name: getattr(offer, name) for name in _NAMES}
+    return {"settings": settings, **named, "change": offer.change}

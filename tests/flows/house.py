@@ -160,14 +160,28 @@ def _warehouse(folder: Path, kind: str) -> str:
     return f"{kind}_wms"
 
 
-def _gross_channel(folder: Path) -> None:
-    """A channel whose stock field still contains its own open orders."""
+#: Channels whose number still contains their own open orders, or that are told differences.
+FIELDS = {
+    "gross": (("field: net", "field: gross"),),
+    "relative": (
+        ("write: absolute", "write: relative"),
+        ('quantity: "{quantity}"', 'change: "{change}"'),
+    ),
+}
+
+
+def _channel(folder: Path, kind: str) -> str:
+    """The connector of a channel: as it is, or with a manifest of its own."""
+    if not kind:
+        return "generic_channel"
+    own = folder / "connectors" / f"{kind}_channel"
     text = (ROOT / "connectors" / "generic_channel" / "manifest.yaml").read_text()
-    assert text.count("field: net") == 1
-    own = folder / "connectors" / "gross_channel"
-    own.mkdir(parents=True)
-    text = text.replace("name: generic_channel", "name: gross_channel")
-    own.joinpath("manifest.yaml").write_text(text.replace("field: net", "field: gross"))
+    for old, new in (*FIELDS[kind], ("name: generic_channel", f"name: {own.name}")):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    own.mkdir(parents=True, exist_ok=True)
+    own.joinpath("manifest.yaml").write_text(text)
+    return own.name
 
 
 class Killed(BaseException):
@@ -505,7 +519,7 @@ async def house(
     linger: str = "0s",
     policy: str = "shared",
     channels: Sequence[str] = NINE[:2],
-    gross: Sequence[str] = (),
+    fields: Mapping[str, str] | None = None,
     boutique: bool = False,
     mappings: bool = False,
     rules: str = "",
@@ -518,8 +532,8 @@ async def house(
 ) -> AsyncIterator[House]:
     """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
     `items`: items.yaml. `warehouse`: "whole" shows every shelf in every pass, "moving" tells
-    its movements too. `gross`: channels whose field contains their open orders. `second`:
-    another location of the same warehouse, WEST, with a safety stock of its own."""
+    its movements too. `fields`: the stock field of a channel, gross or relative.
+    `second`: another location of the same warehouse, WEST, with a safety stock of its own."""
     folder = tmp_path / "house"
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "truecount.db").write_bytes(await _empty_state(tmp_path))
@@ -530,11 +544,12 @@ async def house(
     if items:
         (folder / "items.yaml").write_text(items)
     written = folder / "mappings" if mappings else ROOT / "mappings"
-    if gross:
-        _gross_channel(folder)
-    kinds = {name: "gross_channel" if name in gross else "generic_channel" for name in channels}
+    fields = fields or {}
     text = "".join(
-        CHANNEL.format(name=name, connector=kind, mappings=written) for name, kind in kinds.items()
+        CHANNEL.format(
+            name=name, connector=_channel(folder, fields.get(name, "")), mappings=written
+        )
+        for name in channels
     )
     served = ", ".join([*channels, *["boutique"] * boutique])
     if boutique:
@@ -564,7 +579,7 @@ async def house(
             "connector": "generic_channel",
             "settings": {
                 "prefix": name[0].upper(),
-                "field": "gross" if name in gross else "net",
+                "field": fields.get(name, "net"),
             },
         }
         for name in channels

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from house import House, house
 
+GROSS = {"shop": "gross"}
+
 
 def field(h: House) -> int:
     """What stands in the field of the shop."""
@@ -16,7 +18,7 @@ def field(h: House) -> int:
 
 async def test_it_is_written_what_it_may_sell_and_its_open_units_on_top(tmp_path: Path) -> None:
     """The trial of a real system: two orders for five units, told 42, it sells 42."""
-    async with house(tmp_path, gross=["shop"]) as h:
+    async with house(tmp_path, fields=GROSS) as h:
         await h.sells(TEA=20)
         await h.settle(70)
         await h.shop.place_order("TEA", 2)
@@ -27,7 +29,7 @@ async def test_it_is_written_what_it_may_sell_and_its_open_units_on_top(tmp_path
 
 
 async def test_h19_an_order_we_have_not_seen_is_not_sold_again(tmp_path: Path) -> None:
-    async with house(tmp_path, gross=["shop"]) as h:
+    async with house(tmp_path, fields=GROSS) as h:
         await h.sells(TEA=3)
         await h.settle(70)
         h.lost_pushes.add("shop")
@@ -42,7 +44,7 @@ async def test_h19_an_order_we_have_not_seen_is_not_sold_again(tmp_path: Path) -
 async def test_a_parcel_it_was_told_of_is_no_longer_on_top(tmp_path: Path) -> None:
     """Even while its units are still claimed: the number that excludes them has not come."""
     source = "{basis: on_hand, ordered_by: request, settle: 300s}"
-    async with house(tmp_path, gross=["shop"], source=source) as h:
+    async with house(tmp_path, fields=GROSS, source=source) as h:
         await h.sells(TEA=9)
         await h.settle(70)
         await h.shop.place_order("TEA", 2)
@@ -59,7 +61,7 @@ async def test_a_parcel_it_was_told_of_is_no_longer_on_top(tmp_path: Path) -> No
 
 
 async def test_a_parcel_it_was_not_told_of_stays_on_top(tmp_path: Path) -> None:
-    async with house(tmp_path, gross=["shop"]) as h:
+    async with house(tmp_path, fields=GROSS) as h:
         await h.sells(TEA=9)
         await h.settle(70)
         await h.shop.place_order("TEA", 2)
@@ -83,7 +85,7 @@ async def _nothing_is_delivered(system: str, at_once: int) -> int:
 
 
 async def test_s16_a_cancelled_order_is_no_longer_on_top(tmp_path: Path) -> None:
-    async with house(tmp_path, gross=["shop"]) as h:
+    async with house(tmp_path, fields=GROSS) as h:
         await h.sells(TEA=5)
         await h.settle(70)
         order = await h.shop.place_order("TEA", 2)
@@ -94,7 +96,7 @@ async def test_s16_a_cancelled_order_is_no_longer_on_top(tmp_path: Path) -> None
 
 
 async def test_s25_what_it_shows_is_compared_as_what_it_sells(tmp_path: Path) -> None:
-    async with house(tmp_path, gross=["shop"]) as h:
+    async with house(tmp_path, fields=GROSS) as h:
         await h.sells(TEA=5)
         await h.settle(70)
         await h.shop.place_order("TEA", 2)
@@ -107,7 +109,7 @@ async def test_s25_what_it_shows_is_compared_as_what_it_sells(tmp_path: Path) ->
 
 
 async def test_split_divides_with_a_gross_field_and_shows_nothing_twice(tmp_path: Path) -> None:
-    async with house(tmp_path, gross=["shop"], policy="split") as h:
+    async with house(tmp_path, fields=GROSS, policy="split") as h:
         await h.sells(TEA=0)
         await h.settle(70)
         h.depot.receive("TEA", "EAST", 5)
@@ -123,7 +125,7 @@ async def test_split_divides_with_a_gross_field_and_shows_nothing_twice(tmp_path
 @pytest.mark.parametrize("seed", range(6))
 async def test_whatever_happens_no_unit_is_shown_twice(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    async with house(tmp_path, gross=["shop", "market"], policy="split") as h:
+    async with house(tmp_path, fields={"shop": "gross", "market": "gross"}, policy="split") as h:
         h.seen["received"] = 0
         await h.sells(TEA=0)
         await h.settle(70)
