@@ -184,7 +184,8 @@ def take_fact(
     work: Work, system: str, resource: str, record: Cancellation | Return | ParcelEvent
 ) -> str:
     """Kept whole and tied to its order, for the report and the lifecycle."""
-    if not _may_say(work, system, record):
+    said = _part_of(work, system, record)
+    if said is None:
         return keep_copy(work, system, number=resource, key=record.key, value=str(record.state))
     revision = record.revision if isinstance(record, Return) else ""
     key = {"system": system, "resource": resource, "external_id": record.key}
@@ -202,18 +203,28 @@ def take_fact(
         key,
         {"revision": revision, "order_id": order_id, "doc": doc, "seen_at": stamp(work.now)},
     )
+    number, scope = said
+    work.steps.add(
+        4, "fact.read", system=system, order_id=order_id, kind=resource, state=str(record.state),
+        number=number, scope=scope,
+    )  # fmt: skip
     return "applied"
 
 
-def _may_say(work: Work, system: str, record: Cancellation | Return | ParcelEvent) -> bool:
-    """The order's channel cancels and takes back; a warehouse receives; a courier moves parcels."""
+def _part_of(
+    work: Work, system: str, record: Cancellation | Return | ParcelEvent
+) -> tuple[str, str] | None:
+    """The number this is a part of and its scope, if it is this system's to say (G5).
+
+    The order's channel cancels and takes back; a warehouse receives; a courier moves parcels.
+    """
     may_write = work.network.owners.may_write
+    parts = [("order", system)]
     if isinstance(record, ParcelEvent):
-        return may_write("parcel", system, system)
-    receives = isinstance(record, Return) and any(
-        may_write("shipment", location, system) for location in work.network.locations
-    )
-    return receives or may_write("order", system, system)
+        parts = [("parcel", system)]
+    elif isinstance(record, Return):
+        parts += [("shipment", location) for location in work.network.locations]
+    return next((part for part in parts if may_write(*part, system)), None)
 
 
 def _upsert(work: Work, table: Any, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:

@@ -29,6 +29,7 @@ WRITES = (
     "price.read",
     "document.read",
     "listing.read",
+    "fact.read",
     "command.queued",
 )
 #: How often it says how far it has come.
@@ -120,6 +121,8 @@ def _written(step: Step) -> tuple[str, str]:
             return str(step.data.get("number")), COMPANY
         case "document.read":
             return "invoice", COMPANY
+        case "fact.read":  # a cancellation, a return, a scan: a part of this number
+            return str(step.data.get("number")), str(step.data.get("scope"))
         case "listing.read":
             return "listing", step.system
         case _:

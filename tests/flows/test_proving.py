@@ -7,7 +7,7 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,17 @@ from typing import Any
 import pytest
 from busy import Days
 from house import START, House, house
+from sqlalchemy import Connection
 from test_explaining import command, then
 
+from core import catalog
 from core.cli.proving import Progress
 from core.clock import ManualClock
+from core.model import Cancellation, RequestState, Return
 from core.proof import Finding, Proof
 from core.prove import prove
 from core.store.engine import read_only
+from core.work import Work
 
 
 def proven(h: House, path: Path | None = None, since: datetime | None = None) -> Proof:
@@ -489,3 +493,32 @@ def test_progress_is_silent_for_two_seconds(capsys: Any) -> None:
     progress("writes", 50, 100)
     progress("writes", 51, 100)
     assert capsys.readouterr().err == "proving writes: 50 of 100 …\n"
+
+
+async def test_g5_a_cancellation_a_return_and_a_scan_are_in_the_walk(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await a_day(h)
+        order = h.shop.orders()[0]["id"]
+        returned = Return(key="R1", order=order, state=RequestState.REQUESTED)
+        assert await _says(h, "shop", "cancellation", Cancellation(key="C1", order=order))
+        assert await _says(h, "depot", "return", returned)
+        assert not await _says(h, "books", "return", replace(returned, key="R2"))
+        assert [row["system"] for row in h.rows(_FACTS)] == ["shop", "depot"]
+        assert proven(h).findings == []
+        with _copied(h) as log:
+            words = {"number": "order", "scope": "shop", "kind": "return"}
+            log.add_step("fact.read", 4, "market", "", order_id=1, **words)
+            assert "market wrote order of shop (shop:#000001); its owner was shop" in log.says()
+
+
+_FACTS = "SELECT system FROM steps WHERE name = 'fact.read' ORDER BY seq"
+
+
+async def _says(h: House, system: str, resource: str, record: Cancellation | Return) -> bool:
+    def unit(connection: Connection) -> str:
+        work = Work.begin(connection, h.app.network, h.app.seal, h.clock.now())
+        told = catalog.take_fact(work, system, resource, record)
+        work.finish()
+        return told
+
+    return await h.app.store.write(unit) == "applied"
