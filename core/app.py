@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import orjson
+import structlog
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
@@ -129,6 +130,11 @@ def build(
 async def open_state(app: App) -> None:
     """Open the database; say what is in force from now on, if it is not what was (G5)."""
     app.store.open()
+    if app.store.migrated is not None:
+        structlog.get_logger().warning(
+            "state.migrated",
+            words=f"the state had an older schema; as it was, it is in {app.store.migrated.name}",
+        )
 
     def unit(connection: Connection) -> Steps:
         work = Work.begin(connection, app.network, app.seal, app.clock.now())

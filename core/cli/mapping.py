@@ -23,7 +23,8 @@ from core.mapping.mapping import load_mapping
 from core.mapping.preview_page import page
 from core.mapping.samples import SAMPLE_MAX
 from core.model import COMMANDS
-from core.store.engine import read_only
+from core.store.engine import read_only, schema_of
+from core.store.refusals import refuse_older_schema
 from core.strict import Json, Malformed, load_json, read_file
 
 FINE, FINDINGS, WRONG = 0, 1, 2
@@ -96,6 +97,7 @@ def _trial(options: argparse.Namespace) -> Iterator[tuple[mapping_trial.Trial, C
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
+            refuse_older_schema(config.state, schema_of(connection) or 0)
             yield trial, connection
     finally:
         engine.dispose()

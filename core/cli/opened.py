@@ -17,7 +17,8 @@ from core.config import Config, load_config
 from core.errors import ConfigError, Problem
 from core.network import Network
 from core.networking import network_of
-from core.store.engine import read_only
+from core.store.engine import read_only, schema_of
+from core.store.refusals import refuse_older_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def opened(path: Path) -> Iterator[Opened]:
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")  # all that a verb says is of one moment
+            refuse_older_schema(database, schema_of(connection) or 0)
             file = config.rules.as_posix() if config.rules else "rules.yaml"
             network = items_in_force.as_kept(network_of(config), connection)
             network = rules_in_force.as_kept(network, connection, file)

@@ -26,7 +26,9 @@ from core.networking import items_of, network_of, rules_of
 from core.offer_rules import Rules
 from core.reporter import Reporter
 from core.rules_file import check_skus
-from core.store.engine import read_only
+from core.store.engine import read_only, schema_of
+from core.store.refusals import refuse_unknown_schema
+from core.store.schema import SCHEMA_VERSION
 
 FINE, FINDINGS, UNREACHABLE = 0, 1, 3
 
@@ -126,6 +128,15 @@ def _check_rules(config: Config, network: Network) -> Rules:
         engine = read_only(config.state)
         try:
             with engine.connect() as connection:
+                schema = schema_of(connection) or 0
+                refuse_unknown_schema(config.state, schema)
+                if schema < SCHEMA_VERSION:
+                    print(
+                        f"The state has schema {schema}. The next `truecount run` brings it to"
+                        f" {SCHEMA_VERSION} and keeps a copy of it as it was.\n",
+                        file=sys.stderr,
+                    )
+                    return rules
                 problems = check_skus(rules, rules_in_force.known_skus(connection))
         finally:
             engine.dispose()

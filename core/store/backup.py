@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import TruecountError
-from core.store.refusals import refuse, refuse_other_schema
+from core.store.refusals import refuse, refuse_unknown_schema
 from core.store.schema import BACKUP_KEY, BACKUP_TAKEN_AT
 
 #: What a person wants counted, to see that it is the right one.
@@ -58,6 +58,16 @@ def save(state: Path, target: Path, *, key_id: str, at: str, tell: Tell) -> Foun
         part.replace(target)
         _sync_folder(target.parent)
     return Found(file=target, schema=found.schema, taken_at=at, key_id=key_id, counts=found.counts)
+
+
+def copy_aside(state: Path, word: str) -> Path:
+    """A whole copy of a state, beside it. One of the same name is replaced."""
+    kept = state.with_name(f"{state.name}.{word}")
+    with _beside(kept) as part:
+        _copy(state, part, {}, lambda *_: None)
+        part.replace(kept)
+        _sync_folder(kept.parent)
+    return kept
 
 
 @contextlib.contextmanager
@@ -152,7 +162,7 @@ def _found(file: Path, reading: sqlite3.Connection) -> Found:
         )
     meta = dict(reading.execute("SELECT key, value FROM meta").fetchall())
     schema = int(meta.get("schema_version", 0))
-    refuse_other_schema(file, schema)
+    refuse_unknown_schema(file, schema)
     counts = {
         table: int(reading.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - our own names
         for table in COUNTED
@@ -196,8 +206,8 @@ def _take_along(state: Path, part: Path) -> None:
         try:
             writing.execute("ATTACH ? AS present", (str(state),))
             writing.execute("BEGIN IMMEDIATE")
-            for statement in _ALONG:
-                writing.execute(statement)
+            for table, condition in _ALONG:
+                _bring_along(writing, table, condition)
             writing.execute("COMMIT")
         except sqlite3.DatabaseError:
             if writing.in_transaction:
@@ -207,11 +217,26 @@ def _take_along(state: Path, part: Path) -> None:
 
 
 _ALONG = (
-    "INSERT INTO main.tokens SELECT * FROM present.tokens WHERE true ON CONFLICT (system, name)"
-    " DO UPDATE SET value = excluded.value, stored_at = excluded.stored_at"
-    " WHERE excluded.stored_at > stored_at",
-    "INSERT OR REPLACE INTO main.reports SELECT * FROM present.reports WHERE state = 'sent'",
+    (
+        "tokens",
+        "NOT EXISTS (SELECT 1 FROM main.tokens AS old WHERE old.system = new.system"
+        " AND old.name = new.name AND old.stored_at >= new.stored_at)",
+    ),
+    ("reports", "new.state = 'sent'"),
 )
+
+
+def _bring_along(writing: sqlite3.Connection, table: str, condition: str) -> None:
+    """Rows of the present state that the backup may not be without. Their schemas may differ."""
+    both = [
+        {row[1] for row in writing.execute(f"PRAGMA {schema}.table_info({table})")}
+        for schema in ("main", "present")
+    ]
+    columns = ", ".join(sorted(both[0] & both[1]))
+    writing.execute(
+        f"INSERT OR REPLACE INTO main.{table} ({columns})"  # noqa: S608 - our own names
+        f" SELECT {columns} FROM present.{table} AS new WHERE {condition}"
+    )
 
 
 def _put_aside(state: Path, stamp: str) -> Path | None:

@@ -28,7 +28,9 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
 from core.errors import Busy, InvariantBroken
-from core.store.refusals import refuse_other_schema, unusable
+from core.store.backup import copy_aside
+from core.store.migrate import bring_up
+from core.store.refusals import refuse_unknown_schema, unusable
 from core.store.schema import SCHEMA_VERSION, meta, metadata
 
 T = TypeVar("T")
@@ -57,11 +59,12 @@ class Store:
         self._reader = _reading_engine(path)
         self._connection: Connection | None = None
         self.closing = False
+        self.migrated: Path | None = None  # the state as it was, if its schema was older
         self.commits = 0
         self.units = 0
 
     def open(self) -> None:
-        """Create or check the schema and start the writer. Refuses a newer schema."""
+        """Create, check or bring up the schema and start the writer. Refuses a newer one."""
         try:
             # Sealed or not, nobody else on this machine needs to read it.
             self.path.touch(mode=0o600)
@@ -73,7 +76,7 @@ class Store:
     def _opened(self) -> Connection:
         connection = self._writer.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
-            _assert_schema(connection, self.path)
+            self.migrated = _bring_up(connection, self.path)
             _assert_durable(connection)
             _make_schema(connection)
         except BaseException:
@@ -275,26 +278,47 @@ def _assert_durable(connection: Connection) -> None:
         raise InvariantBroken(f"SQLite gave journal_mode={mode}, synchronous={level}")
 
 
-def _assert_schema(connection: Connection, path: Path) -> None:
-    """Before anything is written: a state of another version stays as it is."""
+def schema_of(connection: Connection) -> int | None:
+    """The schema of a state; None if it has no tables yet."""
     if not connection.dialect.has_table(connection, "meta"):
-        return
+        return None
     found = connection.execute(
         select(meta.c.value).where(meta.c.key == "schema_version")
     ).scalar_one_or_none()
-    if found is not None:
-        refuse_other_schema(path, int(found))
+    return None if found is None else int(found)
+
+
+def _bring_up(connection: Connection, path: Path) -> Path | None:
+    """Before anything else is written: a state of another version stays as it is, or is
+    brought up to ours, whole. Returns the copy of it as it was."""
+    found = schema_of(connection)
+    if found is None:
+        return None
+    refuse_unknown_schema(path, found)
+    if found == SCHEMA_VERSION:
+        return None
+    kept = copy_aside(path, f"before-schema-{SCHEMA_VERSION:04}")
+    with _whole(connection):
+        bring_up(connection, found)
+    return kept
 
 
 def _make_schema(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # one transaction: all tables or none
-    try:
+    with _whole(connection):
         metadata.create_all(connection)
         connection.execute(
             insert(meta)
             .values(key="schema_version", value=str(SCHEMA_VERSION))
             .on_conflict_do_nothing()
         )
+
+
+@contextlib.contextmanager
+def _whole(connection: Connection) -> Iterator[None]:
+    """One transaction: all tables or none."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.exec_driver_sql("COMMIT")
     except BaseException:
         _roll_back(connection)

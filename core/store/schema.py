@@ -20,8 +20,11 @@ from sqlalchemy import (
     text,
 )
 
-#: Raised by one with every change of a table; a newer database refuses an older program.
-SCHEMA_VERSION = 1
+#: Raised by one with every change of a table, beside a revision in `migrations/versions`; a
+#: newer database refuses an older program.
+SCHEMA_VERSION = 2
+#: The oldest schema a state is brought up from.
+SCHEMA_OLDEST = 1
 #: Keys of `meta` that only a backup has: when it was taken, and which key sealed it.
 BACKUP_TAKEN_AT = "backup_taken_at"
 BACKUP_KEY = "backup_key"

@@ -528,15 +528,17 @@ async def house(
     warehouse: str = "",
     second: bool = False,
     second_safety: int = 0,
+    state: bytes = b"",
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[House]:
     """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
     `items`: items.yaml. `warehouse`: "whole" shows every shelf in every pass, "moving" tells
     its movements too. `fields`: the stock field of a channel, gross or relative.
-    `second`: another location of the same warehouse, WEST, with a safety stock of its own."""
+    `state`: begin with this database, an hour later. `second`: another location of the same
+    warehouse, WEST, with a safety stock of its own."""
     folder = tmp_path / "house"
     (folder / "state").mkdir(parents=True)
-    (folder / "state" / "truecount.db").write_bytes(await _empty_state(tmp_path))
+    (folder / "state" / "truecount.db").write_bytes(state or await _empty_state(tmp_path))
     if mappings:
         shutil.copytree(ROOT / "mappings", folder / "mappings")
     if rules:
@@ -570,7 +572,7 @@ async def house(
             policy=policy,
         )
     )
-    clock = ManualClock(START)
+    clock = ManualClock(START + timedelta(hours=1) if state else START)
     given = {name: dict(words) for name, words in (settings or {}).items()}
     push = "true" if pushes else "false"
     cast: list[dict[str, Any]] = [

@@ -17,6 +17,7 @@ from house import ENV, ROOT, House, house
 
 from core.app import put_right
 from core.daemon import Daemon
+from core.store.schema import SCHEMA_VERSION
 
 
 def cli(
@@ -94,7 +95,7 @@ async def test_a_state_of_a_newer_schema_is_refused_before_anything_is_written(
         assert f"{path}  it has schema 99, this program knows" in done.stderr
         assert "Use the program version that wrote it" in done.stderr
         assert bytes_of(h) == before
-        says("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+        says(f"UPDATE meta SET value = '{SCHEMA_VERSION}' WHERE key = 'schema_version'")
         await h.start()
 
 
