@@ -25,6 +25,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core import items_in_force, mappings_in_force, rules_in_force, set_back
 from core.app import App, open_state, put_right, save_breakers
+from core.crash import crash_point
 from core.errors import Busy, ConfigError, Problem, TruecountError
 from core.web.operations import Check
 from core.web.server import WebServer
@@ -124,11 +125,13 @@ class Daemon:
         doubtful = await app.outbox.recover()
         await app.publisher.recover()
         await app.sweep.prepare()
+        crash_point("start.prepared")
         self._make_loops()
         if self._make_servers is not None:
             self.servers = self._make_servers(self)
         for server in self.servers:
             await server.start()
+        crash_point("start.listening")
         self.tasks = [
             asyncio.get_running_loop().create_task(self._keep_moving(loop), name=loop.name)
             for loop in self.loops.values()
@@ -320,6 +323,7 @@ class Daemon:
         self.stopping.set()
         for callback in self.on_stopping:
             callback()
+        crash_point("stop.refusing")
         if self.scheduler.running:
             self.scheduler.shutdown(wait=False)
         for server in self.servers:
@@ -334,6 +338,7 @@ class Daemon:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        crash_point("stop.closing")
         await self.app.close()
         structlog.get_logger().info("daemon.stopped")
 

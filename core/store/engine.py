@@ -27,6 +27,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
+from core.crash import crash_point
 from core.errors import Busy, InvariantBroken
 from core.store.refusals import refuse_other_schema, unusable
 from core.store.schema import SCHEMA_VERSION, meta, metadata
@@ -89,6 +90,7 @@ class Store:
             await self._task
         self._reader.dispose()  # first, or it keeps the log from being folded in
         if self._connection is not None:
+            crash_point("store.folding")
             # After a clean stop the database is one whole file, safe to copy.
             self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
@@ -155,13 +157,16 @@ class Store:
         results: list[tuple[_Waiting[Any], Any, BaseException | None]] = []
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+            crash_point("store.begun")
             for waiting in batch:
                 results.append((waiting, *_run_unit(connection, waiting)))
+            crash_point("store.applied")
             await self._commit(connection)
         except (DatabaseError, sqlite3.Error) as error:
             _roll_back(connection)
             _refuse(batch, error)
             return
+        crash_point("store.telling")
         self.commits += 1
         self.units += len(batch)
         for waiting, value, failure in results:
@@ -183,7 +188,9 @@ class Store:
 
 
 def _commit_raw(raw: sqlite3.Connection) -> None:
+    crash_point("store.committing")
     raw.execute("COMMIT")
+    crash_point("store.committed")
 
 
 def _run_unit(connection: Connection, waiting: _Waiting[Any]) -> tuple[Any, BaseException | None]:
@@ -295,7 +302,9 @@ def _make_schema(connection: Connection) -> None:
             .values(key="schema_version", value=str(SCHEMA_VERSION))
             .on_conflict_do_nothing()
         )
+        crash_point("schema.making")
         connection.exec_driver_sql("COMMIT")
+        crash_point("schema.made")
     except BaseException:
         _roll_back(connection)
         raise

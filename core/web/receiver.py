@@ -26,6 +26,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import Clock
+from core.crash import crash_point
 from core.errors import Busy, Forged
 from core.inbox import Arrival, Kept, keep
 from core.metrics import UNKNOWN_SYSTEM, Metrics
@@ -161,6 +162,7 @@ class Receiver:
             self._metrics.answer_seconds.observe(self._clock.monotonic() - began)
         if answer is not _GONE:
             await _send(send, answer)
+            crash_point("hook.answered", spec.system)
 
     async def _receive(self, spec: HookSpec, tail: str, scope: Scope, receive: Receive) -> _Answer:
         if not scope["path"].startswith(_PREFIX):
@@ -196,6 +198,7 @@ class Receiver:
             more = message.get("more_body", False)
 
     async def _judge(self, spec: HookSpec, tail: str, headers: Headers, body: bytes) -> _Answer:
+        crash_point("hook.arrived", spec.system)
         self._prove(spec, tail, headers, body)
         needed = _needed(spec, headers)
         topic = needed.get(spec.topic_header, "") if spec.topic_header else spec.topic_always
@@ -205,6 +208,7 @@ class Receiver:
         bucket = self._buckets.get(spec.system)
         if bucket is not None and not bucket.take():
             return _Answer(429, "rate", retry_after_s=1)
+        crash_point("hook.keeping", spec.system)
         kept = await self._keep(
             Arrival(
                 system=spec.system,
@@ -216,6 +220,7 @@ class Receiver:
                 received_at=self._clock.now(),
             )
         )
+        crash_point("hook.kept", spec.system)
         if kept.new:
             self._on_kept()
             return _KEPT
