@@ -15,7 +15,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -34,6 +34,9 @@ from core.web.server import WebServer
 LOOK_S = 1.0
 #: After a bug of ours or a full disk, a loop waits so long before it goes on.
 PAUSE_S = 1.0
+#: A job of any interval is first run so long after the start: what runs every hour would never
+#: run in a daemon that is restarted more often than that.
+FIRST_S = 5.0
 
 Step = Callable[[], Awaitable[bool]]
 NextDue = Callable[[], datetime | None]
@@ -299,6 +302,7 @@ class Daemon:
             guarded,
             "interval",
             seconds=seconds,
+            next_run_time=self.app.clock.now() + timedelta(seconds=min(seconds, FIRST_S)),
             id=name,
             coalesce=True,
             max_instances=1,

@@ -147,7 +147,10 @@ class Reporter:
             if process.returncode is None:  # too late, or the daemon stops: no orphan goes on
                 process.kill()
                 await process.wait()
-        return process.returncode or 0, out if process.returncode == 0 else err
+        code = process.returncode or 0
+        if code < 0 and not err:
+            err = f"the process that sends it was killed by signal {-code}".encode()
+        return code, out if code == 0 else err
 
     async def _remember(self, day: date, *, state: str, words: str, mail: str = "") -> None:
         at = stamp(self._app.clock.now())

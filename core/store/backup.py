@@ -66,6 +66,7 @@ def save(state: Path, target: Path, *, key_id: str, at: str, tell: Tell) -> Foun
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A file that only we can read, in the folder of `target`; gone at the end (T15)."""
+    _clear_away(target)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -79,6 +80,24 @@ def _beside(target: Path) -> Iterator[Path]:
     finally:
         for end in ("", "-journal", "-wal", "-shm"):
             part.with_name(part.name + end).unlink(missing_ok=True)
+
+
+def _clear_away(target: Path) -> None:
+    """Whoever was killed while it wrote the same file left a part as large as the state."""
+    for part in target.parent.glob(f".{target.name}.*.part*"):
+        pid = part.name.removeprefix(f".{target.name}.").partition(".")[0]
+        if pid.isdecimal() and not _lives(int(pid)):
+            part.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _copy(source: Path, part: Path, marks: dict[str, str], tell: Tell) -> None:

@@ -3,7 +3,8 @@
 They are found by the entry points of an installed distribution, as any third party's are,
 so the program that is killed is the installed one, without a switch for tests.
 
-- `crash_market` sells like `generic_channel`, never pushes, is read without an overlap
+- `crash_shop` sells like `generic_channel`, and a number told to it is live at once;
+- `crash_market` sells like that, never pushes, is read without an overlap
   (nothing heals a cursor that moved too early) and renews its login with one-time tokens;
 - `crash_depot` and `crash_books` are looked up after a second, not after fifteen;
 - `crash_blind` books like `crash_books` and can neither look up nor tell a duplicate.
@@ -28,7 +29,9 @@ login:
   rotates: "true"
   header: authorization
 """
+_SHOP: Changes = (("batch: 100, settle: 2s", "batch: 100, settle: 0s"),)
 _MARKET: Changes = (
+    *_SHOP,
     (
         "settings:\n",
         'settings:\n  token_url: {required: true, what: "where a refresh token is exchanged"}\n',
@@ -54,6 +57,7 @@ _BOOKS: Changes = tuple(
 _BLIND: Changes = tuple((old, old.partition("{")[0] + "{safe_by: none}") for old, _ in _BOOKS)
 #: Our own name: the plain connector it is made of, and what is different.
 MADE: dict[str, tuple[str, Changes]] = {
+    "crash_shop": ("generic_channel", _SHOP),
     "crash_market": ("generic_channel", _MARKET),
     "crash_depot": ("generic_wms", _DEPOT),
     "crash_books": ("generic_erp", _BOOKS),

@@ -152,6 +152,11 @@ class Play:
     def over(self) -> bool:
         return all(sale.over for sale in self.sales)
 
+    def forget_pushes(self) -> None:
+        """The state is an older one: what was acknowledged since is read again by other ways."""
+        for sale in self.sales:
+            sale.pushes.clear()
+
     def acknowledged(self) -> set[str]:
         """The identities of all events that we said we have."""
         return {
