@@ -16,7 +16,7 @@ def after(ops: list[Op], *, seed: int = 1, count: int = 400) -> set[tuple[tuple[
 
 
 def states(ops: list[Op]) -> set[bytes]:
-    return {dict(disk)[STATE] for disk in after(ops)}
+    return {dict(disk).get(STATE, b"") for disk in after(ops)}
 
 
 def test_what_was_synced_is_there() -> None:
