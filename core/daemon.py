@@ -27,6 +27,7 @@ from core import items_in_force, mappings_in_force, rules_in_force, set_back
 from core.app import App, open_state, put_right, save_breakers
 from core.crash import crash_point
 from core.errors import Busy, ConfigError, Problem, TruecountError
+from core.store.refusals import unusable
 from core.web.operations import Check
 from core.web.server import WebServer
 
@@ -50,7 +51,7 @@ class Lock:
         self._file: IO[str] | None = None
 
     def take(self) -> None:
-        """Raises ConfigError naming who holds it, or why the folder cannot be written."""
+        """Raises ConfigError naming who holds it, or why the folder cannot be written (H3)."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle = self.path.open("a+")
@@ -71,9 +72,14 @@ class Lock:
                 f"the state folder is in use by {holder}",
                 "Stop that one first; two daemons on one state would sell the same units twice.",
             ) from error
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {socket.gethostname()}")
-        handle.flush()
+        try:
+            handle.truncate(0)
+            handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+            handle.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                handle.close()  # it would write what could not be written
+            raise unusable(self.path, error) from error
         self._file = handle
 
     def release(self) -> None:

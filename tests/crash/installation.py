@@ -290,6 +290,24 @@ class Installation:
             timeout=PATIENCE_S,
         )
 
+    def verb_with_room(self, size: int, *words: str) -> subprocess.CompletedProcess[str]:
+        """The same, where no file may grow beyond `size` bytes."""
+        verb, *rest = words
+        code = (
+            "import resource, sys; from core.cli import main;"
+            f" resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY));"
+            " sys.exit(main(sys.argv[1:]))"
+        )
+        return subprocess.run(
+            [sys.executable, "-c", code, verb, "--config", str(self.config), *rest],
+            env=self.environment(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,  # pipes, which a full disk does not fill
+            text=True,
+            timeout=PATIENCE_S,
+        )
+
     # ------------------------------------------------------------ pushes
 
     def hook(self, system: str) -> str:
