@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from core.mapping.mapping import Text
+from core.store import backup
 from tests.crash import truth
 from tests.crash.installation import ITEMS, LOOK_S, PATIENCE_S, Installation, Stuck, until
 from tests.crash.play import Play, open_shop
@@ -111,9 +112,12 @@ class Killing:
         self.days.append(Play(self.own))
         self.own.start()
         self._rest(at)
-        copy = self.own.folder / "copy.db"
+        copy = self.own.folder / f"copy-{len(self.days)}.db"
         died = self.own.verb("backup", str(copy), at=at).returncode == DIED
         self.kills += died
+        if copy.exists():  # only a whole one has a name
+            backup.examine(copy)
+            copy.unlink()
         again = self.own.verb("backup", str(copy))
         assert again.returncode == 0, again.stderr
         left = [one.name for one in self.own.folder.iterdir() if one.name.endswith(".part")]
@@ -123,7 +127,7 @@ class Killing:
 
     def kill_restore(self, at: str) -> bool:
         """Yesterday's copy is put back, and whoever does it dies, or the program after it does."""
-        copy = self.own.folder / "yesterday.db"
+        copy = self.own.folder / f"yesterday-{len(self.days)}.db"
         assert self.own.verb("backup", str(copy)).returncode == 0
         self.days.append(Play(self.own))
         self.own.start()
@@ -168,11 +172,14 @@ class Killing:
         for file in (self.own.a_mapping, self.own.folder / "rules.yaml"):
             file.write_text(f"{file.read_text()}# edit {self.edits}: {words}\n")
         items = self.own.folder / "items.yaml"
-        items.write_text(f"{ITEMS}  edit{self.edits}: [TEA]\n")
+        items.write_text(f"{ITEMS}  edit-{self.edits}: [TEA]\n")
 
     def _lives_to_be_ready(self) -> bool:
         until("it is ready, or dead", lambda: not self.own.alive or self.own.ready())
-        return self.own.alive
+        if self.own.alive:
+            return True
+        assert self.own.ended() == DIED, self.own.said()
+        return False
 
     def _dies_of_an_edit(self, day: Play) -> bool:
         self._edit("while it runs")
