@@ -3,7 +3,7 @@
     TRUECOUNT_CRASH_AT=outbox.sent:3 truecount run
     TRUECOUNT_CRASH_AT=outbox.sent@books:1 truecount run
 
-The third passing of that place (the first one about `books`) ends the process with
+The third passing of that place (the first one that is about `books`) ends the process with
 SIGKILL: nothing is flushed, nothing is caught, no `finally` runs. Without the variable
 a passing costs one comparison. tests/crash starts the installed program with each of
 these, lets it die, starts it again, and compares what all systems have.
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from core.errors import ConfigError, Problem
 
 VARIABLE = "TRUECOUNT_CRASH_AT"
-_WRITTEN = re.compile(r"([a-z_.]+)(?:@([A-Za-z0-9_-]+))?(?::([1-9][0-9]{0,8}))?")
+_WRITTEN = re.compile(r"([a-z_.]+)(?:@([A-Za-z0-9_/-]+))?(?::([1-9][0-9]{0,8}))?")
 
 #: Every place, with what has just happened there. Each stands once in the code of `core`.
 CRASH_POINTS: Mapping[str, str] = {
@@ -48,9 +48,9 @@ CRASH_POINTS: Mapping[str, str] = {
     "store.folding": "the log is about to be folded in at a clean stop",
     # a push
     "hook.arrived": "a body has arrived and is not judged",
-    "hook.keeping": "a genuine body is about to be kept",
+    "hook.keeping": "a genuine body is in the transaction, not committed",
     "hook.kept": "it is on the disk, its sender does not know",
-    "hook.answered": "the answer has been given to the socket",
+    "hook.answered": "the answer is written, and may not have left",
     # a pass over an owner, and an object a push hinted at
     "sweep.asking": "an owner is about to be asked",
     "sweep.answered": "a page is here, and nothing of it is kept",
@@ -114,11 +114,14 @@ class Armed:
     left: int
 
     def passes(self, name: str, of: str) -> None:
-        if name != self.name or self.of not in ("", of):
+        if name != self.name or not self._is_meant(of):
             return
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_meant(self, of: str) -> bool:
+        return self.of in ("", of) or of.startswith(f"{self.of}/")
 
 
 def read(text: str) -> Armed | None:
@@ -133,7 +136,7 @@ def read(text: str) -> Armed | None:
                     file=VARIABLE,
                     line=0,
                     what=f"{text[:60]!r} is no place where the program can be made to die",
-                    fix="Unset it; only tests set it, as NAME[@SYSTEM][:N] of core/crash.py.",
+                    fix="Unset it. Only tests set it: NAME[@SYSTEM[/RESOURCE]][:N], core/crash.py.",
                 )
             ]
         )
@@ -156,6 +159,7 @@ _ARMED = _at_import()
 
 
 def crash_point(name: str, of: str = "") -> None:
-    """A place of the catalog; `of`: the system it is about, at the wire the method of the call."""
+    """A place of the catalog. `of`: the system it is about, or system/resource where it reads;
+    at the wire the method of the call."""
     if _ARMED is not None:
         _ARMED.passes(name, of)

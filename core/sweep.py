@@ -50,6 +50,10 @@ class Resource:
     snapshot: bool = False
     full_every_s: float = 0.0
 
+    @property
+    def about(self) -> str:
+        return f"{self.system}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -140,7 +144,7 @@ class Sweep:
         connector: Reads = self._connectors[row.system]
         began = unstamp(row.began_at) if row.page and row.began_at else self._clock.now()
         since = None if _is_due_whole(row, resource, began) else row.since
-        crash_point("sweep.asking", row.system)
+        crash_point("sweep.asking", resource.about)
         try:
             page = await connector.read(resource.name, _with_overlap(since, resource), row.page)
         except ConnectorError as error:
@@ -150,7 +154,7 @@ class Sweep:
             structlog.get_logger().exception("connector.failed", system=row.system)
             await self._failed(row, error)
             return 0
-        crash_point("sweep.answered", row.system)
+        crash_point("sweep.answered", resource.about)
         asked = Asked(resource, began, self._clock.now())
         *before, last = _slices(page.items)
         new = 0
@@ -159,13 +163,13 @@ class Sweep:
 
         def unit(connection: Connection) -> int:
             kept = self._keep(connection, asked, last)
-            crash_point("sweep.rows_kept", row.system)
+            crash_point("sweep.rows_kept", resource.about)
             self._move(connection, asked, row, page, since)
-            crash_point("sweep.cursor_moved", row.system)
+            crash_point("sweep.cursor_moved", resource.about)
             return kept
 
         new += await self._store.write(unit)
-        crash_point("sweep.page_kept", row.system)
+        crash_point("sweep.page_kept", resource.about)
         return new
 
     def _move(

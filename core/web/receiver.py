@@ -23,6 +23,7 @@ from typing import Any
 
 import orjson
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import Clock
@@ -208,7 +209,6 @@ class Receiver:
         bucket = self._buckets.get(spec.system)
         if bucket is not None and not bucket.take():
             return _Answer(429, "rate", retry_after_s=1)
-        crash_point("hook.keeping", spec.system)
         kept = await self._keep(
             Arrival(
                 system=spec.system,
@@ -244,13 +244,19 @@ class Receiver:
 
     async def _keep(self, arrival: Arrival) -> Kept:
         """Returns once it is on the disk (G1); raises Busy when it may not be."""
+
+        def unit(connection: Connection) -> Kept:
+            kept = keep(connection, arrival, self._seal)
+            crash_point("hook.keeping", arrival.system)
+            return kept
+
         limits = self._limits
         if self._store.waiting > limits.waiting_max or self._backlog() > limits.backlog_max:
             raise Busy("too much is waiting", retry_after_s=limits.retry_after_s)
         try:
             # Given up on, the write may still happen; the sender repeats, and it is one row.
             async with asyncio.timeout(limits.answer_s):
-                return await self._store.write(lambda c: keep(c, arrival, self._seal), single=True)
+                return await self._store.write(unit, single=True)
         except TimeoutError:
             raise Busy("the disk is slow", retry_after_s=limits.retry_after_s) from None
         except SQLAlchemyError as error:

@@ -77,7 +77,7 @@ def run_chain(kills: Sequence[Kill], folder: Path, tally: Tally) -> None:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the rest goes on
                 fault = f"{type(error).__name__} {' '.join(str(error).split())[:2000]}"
             done = (killing.kills if killing else 0) - before
-            tally.add(kill, done, died, time.monotonic() - began, fault)
+            tally.add(kill, done, died or done > 0, time.monotonic() - began, fault)
             if fault or kill.needs_new:
                 stack.close()
                 killing = None

@@ -21,9 +21,11 @@ from core.networking import network_of
 from core.prove import prove
 from core.store.engine import read_only
 from tests.crash.installation import SECRETS, Installation
-from tests.crash.play import CUP, OPENING, TEA, Play, Sale, asked_for, order_of
+from tests.crash.play import CUP, OPENING, Play, Sale, asked_for, order_of
 
 Row = dict[str, Any]
+#: Sold from one pool by both channels; CUP is divided.
+SHARED = tuple(sku for sku in OPENING if sku != CUP)
 
 #: What is still to be done, as (what, how many). No row of it is rest.
 _WAITS = """
@@ -109,9 +111,10 @@ def _numbers(own: Installation) -> list[str]:
     shelf = {sku: own.remote("depot", "on_hand", sku=sku) for sku in OPENING}
     shown = {name: own.remote(name, "stock") for name in ("shop", "market")}
     found = [
-        f"number: {name} shows {numbers[TEA]} {TEA}, {shelf[TEA]} are there"
+        f"number: {name} shows {numbers[sku]} {sku}, {shelf[sku]} are there"
         for name, numbers in shown.items()
-        if numbers[TEA] != shelf[TEA]
+        for sku in SHARED
+        if numbers[sku] != shelf[sku]
     ]
     ceilings = own.rows("SELECT system, ceiling FROM quotas WHERE sku = ?", CUP)
     found += [

@@ -42,6 +42,7 @@ def test_every_name_of_the_catalog_stands_once_in_the_code_and_no_other() -> Non
         ("outbox.sent:3", ("outbox.sent", "", 3)),
         ("outbox.sent@books:12", ("outbox.sent", "books", 12)),
         ("wire.sending@POST", ("wire.sending", "POST", 1)),
+        ("sweep.asking@shop/order:2", ("sweep.asking", "shop/order", 2)),
     ],
 )
 def test_what_the_variable_can_say(text: str, said: tuple[str, str, int]) -> None:
@@ -70,7 +71,7 @@ PASSES = """
 from core.crash import crash_point
 try:
     for n in range(1, 5):
-        crash_point("outbox.sent", "books" if n % 2 else "depot")
+        crash_point("outbox.sent", "books" if n % 2 else "depot/parcel")
         print(n, flush=True)
 finally:
     print("cleaned up", flush=True)
@@ -79,14 +80,19 @@ finally:
 
 @pytest.mark.parametrize(
     ("at", "passed"),
-    [("outbox.sent:3", "1\n2\n"), ("outbox.sent@depot:2", "1\n2\n3\n"), ("outbox.sent@books", "")],
+    [
+        ("outbox.sent:3", "1\n2\n"),
+        ("outbox.sent@depot:2", "1\n2\n3\n"),
+        ("outbox.sent@depot/parcel", "1\n"),
+        ("outbox.sent@books", ""),
+    ],
 )
 def test_the_process_dies_at_that_passing_and_cleans_nothing_up(at: str, passed: str) -> None:
     died = run(at, PASSES)
     assert (died.returncode, died.stdout) == (-signal.SIGKILL, passed)
 
 
-@pytest.mark.parametrize("at", ["", "outbox.ended:1"])
+@pytest.mark.parametrize("at", ["", "outbox.ended:1", "outbox.sent@depot/order:1"])
 def test_no_other_place_and_no_other_process_is_harmed(at: str) -> None:
     lived = run(at, PASSES)
     assert (lived.returncode, lived.stdout) == (0, "1\n2\n3\n4\ncleaned up\n")
