@@ -28,6 +28,7 @@ from core.clock import Clock, stamp, unstamp
 from core.config import Config
 from core.config_types import System
 from core.contract import Setup
+from core.crash import crash_point
 from core.errors import ConfigError, MappingError, Problem
 from core.http import Door, DoorSpec
 from core.intake import Intake
@@ -141,9 +142,12 @@ async def open_state(app: App) -> None:
         in_force.put_in_force(work)
         set_back.to_now(work)
         restored.converge(work)
-        return work.finish()
+        told = work.finish()
+        crash_point("state.opening")
+        return told
 
     (await app.store.write(unit)).tell()
+    crash_point("state.opened")
     app.gate.look()
     restore_health(app)
 

@@ -29,6 +29,14 @@ def key_of(system: str, order: str, kind: str, revision: str) -> str:
     return f"truecount:{system}:{order}:{kind}:{revision}"
 
 
+def order_meant(key: str) -> tuple[str, str] | None:
+    """System and order of a key of ours; None where it is somebody else's word."""
+    ours, _, rest = key.partition(":")
+    system, _, rest = rest.partition(":")
+    order, _, kind = rest.rpartition(":")[0].rpartition(":")
+    return (system, order) if ours == "truecount" and order and kind in COMMANDS else None
+
+
 def aad(key: str) -> bytes:
     return f"outbox:{key}".encode()
 
@@ -99,14 +107,28 @@ _ASK = Hot(
 )
 
 
+_UNKNOWN = "unknown_shipment:"
+
+
 def unknown_cause(system: str, reference: str) -> str:
     """The exception of what a system says about a command we do not know (yet)."""
-    return f"unknown_shipment:{system}:{reference}"
+    return f"{_UNKNOWN}{system}:{reference}"
+
+
+def never_asked(work: Work, system: str, order: str) -> None:
+    """An order is over before anybody is asked: what was said of it is looked at again (H38)."""
+    for cause in holds.open_like(work, _UNKNOWN):
+        if order_meant(cause.removeprefix(_UNKNOWN).partition(":")[2]) == (system, order):
+            _look_again(work, cause)
 
 
 def _answer_came_first(work: Work, system: str, key: str) -> None:
     """After a restore the parcel may be read before its order is asked for again (H11, H38)."""
-    for seq in holds.members_of(work, unknown_cause(system, key), "inbox"):
+    _look_again(work, unknown_cause(system, key))
+
+
+def _look_again(work: Work, cause: str) -> None:
+    for seq in holds.members_of(work, cause, "inbox"):
         work.connection.execute(
             update(inbox)
             .where(inbox.c.seq == int(seq), inbox.c.state == "held")

@@ -15,7 +15,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -25,7 +25,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from core import items_in_force, mappings_in_force, rules_in_force, set_back
 from core.app import App, open_state, put_right, save_breakers
+from core.crash import crash_point
 from core.errors import Busy, ConfigError, Problem, TruecountError
+from core.store.refusals import unusable
 from core.web.operations import Check
 from core.web.server import WebServer
 
@@ -33,6 +35,9 @@ from core.web.server import WebServer
 LOOK_S = 1.0
 #: After a bug of ours or a full disk, a loop waits so long before it goes on.
 PAUSE_S = 1.0
+#: A job of any interval is first run so long after the start: what runs every hour would never
+#: run in a daemon that is restarted more often than that.
+FIRST_S = 5.0
 
 Step = Callable[[], Awaitable[bool]]
 NextDue = Callable[[], datetime | None]
@@ -46,7 +51,7 @@ class Lock:
         self._file: IO[str] | None = None
 
     def take(self) -> None:
-        """Raises ConfigError naming who holds it, or why the folder cannot be written."""
+        """Raises ConfigError naming who holds it, or why the folder cannot be written (H3)."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle = self.path.open("a+")
@@ -67,9 +72,14 @@ class Lock:
                 f"the state folder is in use by {holder}",
                 "Stop that one first; two daemons on one state would sell the same units twice.",
             ) from error
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {socket.gethostname()}")
-        handle.flush()
+        try:
+            handle.truncate(0)
+            handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+            handle.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                handle.close()  # it would write what could not be written
+            raise unusable(self.path, error) from error
         self._file = handle
 
     def release(self) -> None:
@@ -124,11 +134,13 @@ class Daemon:
         doubtful = await app.outbox.recover()
         await app.publisher.recover()
         await app.sweep.prepare()
+        crash_point("start.prepared")
         self._make_loops()
         if self._make_servers is not None:
             self.servers = self._make_servers(self)
         for server in self.servers:
             await server.start()
+        crash_point("start.listening")
         self.tasks = [
             asyncio.get_running_loop().create_task(self._keep_moving(loop), name=loop.name)
             for loop in self.loops.values()
@@ -296,6 +308,7 @@ class Daemon:
             guarded,
             "interval",
             seconds=seconds,
+            next_run_time=self.app.clock.now() + timedelta(seconds=min(seconds, FIRST_S)),
             id=name,
             coalesce=True,
             max_instances=1,
@@ -320,6 +333,7 @@ class Daemon:
         self.stopping.set()
         for callback in self.on_stopping:
             callback()
+        crash_point("stop.refusing")
         if self.scheduler.running:
             self.scheduler.shutdown(wait=False)
         for server in self.servers:
@@ -334,6 +348,7 @@ class Daemon:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        crash_point("stop.closing")
         await self.app.close()
         structlog.get_logger().info("daemon.stopped")
 

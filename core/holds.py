@@ -151,6 +151,17 @@ def times_closed(work: Work, cause: str) -> int:
     )
 
 
+def open_like(work: Work, prefix: str) -> list[str]:
+    """Causes of open exceptions that begin so."""
+    return list(
+        work.connection.execute(
+            select(holds.c.cause).where(
+                holds.c.closed_at.is_(None), holds.c.cause.startswith(prefix, autoescape=True)
+            )
+        ).scalars()
+    )
+
+
 def members_of(work: Work, cause: str, member: str) -> list[str]:
     """Who waits for this cause: references of open members of one kind."""
     hold_id = _open_id(work, cause)

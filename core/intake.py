@@ -31,6 +31,7 @@ from core import (
 )
 from core.clock import Clock, stamp, unstamp
 from core.contract import Event
+from core.crash import crash_point
 from core.errors import Hold, InvariantBroken
 from core.mapping.book import MappingBook
 from core.model import (
@@ -93,10 +94,12 @@ class Intake:
         if not rows:
             return 0, Outcome()
         understood = [self._understanding.of(row) for row in rows]
+        crash_point("intake.understood")
         now = self._clock.now()
         outcome = await self._store.write(
             lambda connection: self._decide(connection, understood, now)
         )
+        crash_point("intake.decided")
         for steps in outcome.steps:
             steps.tell()
         return outcome.rows, outcome
@@ -138,6 +141,7 @@ class Intake:
             self._hold(work, one, as_hold(error))
             steps = work.finish()
         connection.exec_driver_sql("RELEASE row")
+        crash_point("intake.row_decided", one.row.system)
         outcome.add(work, steps, rows=1)
         return work
 

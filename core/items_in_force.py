@@ -19,6 +19,7 @@ from sqlalchemy import Connection, insert, select
 from core import fulfillment, refused_files, renames
 from core.app import App
 from core.clock import stamp
+from core.crash import crash_point
 from core.errors import ConfigError, Problem
 from core.items import Alias, Items
 from core.network import Network
@@ -82,6 +83,7 @@ async def _bring(app: App, items: Items, problems: Sequence[Problem]) -> None:
             for sku in app.network.rules.differing(rules, known_skus(connection)):
                 work.sku_changed(sku, "tags")
             fulfillment.go_on(work)
+            crash_point("items.swapped")
         refused_files.show(work, "items", problems, noun="the items")
         return work.finish()
 
@@ -90,6 +92,7 @@ async def _bring(app: App, items: Items, problems: Sequence[Problem]) -> None:
     except Exception:
         app.network = app.network.with_items(own)  # nothing was written, so nothing has changed
         raise
+    crash_point("items.in_force")
     told.tell()
 
 

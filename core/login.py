@@ -21,6 +21,7 @@ import tenacity
 from core.addresses import why_not_url
 from core.answers import retry_after_s, words_of
 from core.clock import Clock
+from core.crash import crash_point
 from core.errors import ConfigError, ConnectorError, LoginNeeded, Problem, RateLimited, Retry
 from core.seal import hide
 from core.secrets import Secret
@@ -257,7 +258,9 @@ class Login:
                 "before": used if used != newer else "",
                 "seed": _fingerprint(self._spec.refresh_token),
             }
+            crash_point("token.answered", self._system)
             await self._store(STORED, dump_json(chain).decode())
+            crash_point("token.stored", self._system)
         return answer
 
     async def _refresh_tokens(self) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from email.utils import getaddresses
 
 from core.config_types import Smtp
+from core.crash import crash_point
 from core.errors import InDoubt, LoginNeeded, Rejected, Retry
 from core.seal import hide, scrub
 
@@ -28,11 +29,13 @@ def send(mail: EmailMessage, smtp: Smtp) -> str:
     """
     if smtp.password is not None:
         hide(smtp.password.reveal())
+    crash_point("mail.connecting")
     server = _connected(smtp)
     try:
         _introduce(server, smtp)
         refused = _envelope(server, smtp, mail)
         _data(server, smtp, mail)
+        crash_point("mail.accepted")
     finally:
         with contextlib.suppress(OSError, smtplib.SMTPException):
             server.quit()

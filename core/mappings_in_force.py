@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from core import holds, intake, recorded, refused_files
 from core.app import App
 from core.clock import stamp
+from core.crash import crash_point
 from core.errors import MappingError, Problem, TruecountError
 from core.mapping import Mapping
 from core.mapping.book import Loaded
@@ -138,7 +139,9 @@ async def reload(app: App, *, accepted: bool = False) -> int:
         work.finish()
         return count
 
-    return await app.store.write(unit)
+    count = await app.store.write(unit)
+    crash_point("mappings.in_force")
+    return count
 
 
 class OnSave:
@@ -261,6 +264,7 @@ def _come_into_force(work: Work, app: App, loaded: Loaded) -> None:
     _forget(work, app, loaded)
     refused_files.show(work, NAME, [], noun="mappings")
     _no_question(work)
+    crash_point("mappings.swapped")
 
 
 def _no_question(work: Work, *, but: Collection[str] = ()) -> None:

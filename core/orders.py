@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, insert, update
 
-from core import edits, endings, fulfillment, holds, lifecycle, order_rows, quotas, stock
+from core import commands, edits, endings, fulfillment, holds, lifecycle, order_rows, quotas, stock
 from core.clock import stamp
 from core.copies import keep_copy
 from core.lifecycle import State
@@ -64,6 +64,7 @@ def _capture(work: Work, system: str, order: Order) -> str:
     quotas.heard(work, system, None, order)
     if order.cancelled_at is not None:  # before we ever saw it (H41): nothing is asked
         endings.finish_cancel(work, order_id)
+        commands.never_asked(work, system, order.key)
         return "applied"
     if order.reservable:
         fulfillment.claim_units(work, order_id)

@@ -39,6 +39,7 @@ from core import aliases, commands, fulfillment, outcomes
 from core.clock import Clock, stamp, unstamp
 from core.codec import from_json
 from core.contract import Command, Receipt
+from core.crash import crash_point
 from core.errors import ConnectorError, Hold, InDoubt, LoginNeeded, RateLimited, Rejected
 from core.limiter import urgent
 from core.mapping.book import MappingBook
@@ -114,6 +115,7 @@ class Outbox:
             return [self._lost_at_stop(connection, row, now) for row in rows]
 
         lost = await self._store.write(unit)
+        crash_point("outbox.recovered")
         for steps in lost:
             steps.tell()
         return len(lost)
@@ -163,7 +165,9 @@ class Outbox:
             except Hold as hold:
                 await self._end(row, None, Ended(state="dead", words=hold.reason), verb)
                 return
+            crash_point("outbox.beginning", row.system)
             attempt_id = await self._begin(row, command, verb)
+            crash_point("outbox.begun", row.system)
             ended = await self._call(row, command, verb)
             ended = replace(ended, words=blot(ended.words, buyers_of(command.record)))
             await self._end(row, attempt_id, ended, verb)
@@ -236,8 +240,13 @@ class Outbox:
         try:
             with urgent(row.urgency):
                 if verb == "find":
-                    return self._looked_up(row, await connector.find(command))
-                return Ended(state="done", receipt=await connector.send(command))
+                    crash_point("outbox.looking", row.system)
+                    found = await connector.find(command)
+                    crash_point("outbox.looked", row.system)
+                    return self._looked_up(row, found)
+                receipt = await connector.send(command)
+                crash_point("outbox.sent", row.system)
+                return Ended(state="done", receipt=receipt)
         except RateLimited as error:
             return Ended(state=_before(verb), words=str(error), wait_s=max(error.after_s, 0.1))
         except LoginNeeded as error:
@@ -287,6 +296,7 @@ class Outbox:
         steps = await self._store.write(
             lambda connection: self._record_end(connection, row, attempt_id, ended, verb, now)
         )
+        crash_point("outbox.ended", row.system)
         steps.tell()
         if ended.state not in ("done", "queued"):
             structlog.get_logger().warning(
@@ -331,6 +341,7 @@ class Outbox:
         elif ended.state == "dead":
             outcomes.refused(work, current, ended.words)
         fulfillment.go_on(work)
+        crash_point("outbox.ending", row.system)
         return work.finish()
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, select
 from core import dividing, gross, holds, offers, pace, publish_rows, quotas
 from core.clock import Clock, unstamp
 from core.contract import Offer, OfferResult, Publishes
+from core.crash import crash_point
 from core.dividing import Basis, Division
 from core.errors import ConnectorError, InDoubt, RateLimited
 from core.gross import OnTop
@@ -118,6 +119,7 @@ class Publisher:
                 publish_rows.lose_call(connection, row.id, now, "lost")
 
         await self._store.write(unit)
+        crash_point("publish.recovered")
 
     def wait_no_longer(self) -> None:
         """The clock was set back: what we waited for is further away than was meant."""
@@ -148,12 +150,14 @@ class Publisher:
         batch = self._gather(system)
         if batch is None or self._waits_for_more(system, batch):
             return 0
+        crash_point("publish.computed", system)
         told_id = None
         if batch.offers or batch.needs_deciding():
             told_id = await self._intend(system, batch)
         if told_id is None:
             await self._settle(system, batch, None, [])
             return len(batch.taken)
+        crash_point("publish.intended", system)
         connector: Publishes = self._connectors[system]
         try:
             with urgent(offers.urgency(batch.offers)):
@@ -162,6 +166,7 @@ class Publisher:
         except ConnectorError as error:
             await self._call_failed(system, batch, told_id, error)
             return 0
+        crash_point("publish.answered", system)
         self._failures.pop(system, None)
         await self._settle(system, batch, told_id, results)
         return len(batch.taken)
@@ -241,6 +246,7 @@ class Publisher:
                 outlets = batch.divisions[offer.sku].outlets
                 quota = outlets[system, offer.listing, offer.place].quota
                 quotas.intend(work, system, offer, quota)
+                crash_point("publish.dividing", system)
         rows = [offers.told_row(offer) for offer in batch.offers]
         told_id = publish_rows.begin_call(
             connection, system, batch.offers, now, batch.position, rows
@@ -256,6 +262,7 @@ class Publisher:
         steps = await self._store.write(
             lambda connection: self._record(connection, system, batch, told_id, results, now)
         )
+        crash_point("publish.settled", system)
         steps.tell()
 
     def _record(
@@ -300,6 +307,8 @@ class Publisher:
         """What the answers mean for quotas, and when a drain may free units of them."""
         divided = [(offer, result) for offer, result in said if offer.sku in batch.divisions]
         known = quotas.answered(work, system, divided, batch.sent_at or work.now)
+        if divided:
+            crash_point("publish.quota_answered", system)
         for division in batch.divisions.values():
             if look_at := dividing.waits_until(work, system, division, known):
                 why = "its orders are drained"

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from core.app import App
 from core.clock import aware, day_of, local_day, stamp, unstamp
+from core.crash import crash_point
 from core.store.schema import reports
 
 #: A failed mail is tried again after so long.
@@ -103,7 +104,9 @@ class Reporter:
         self._running = True
         try:
             await self._remember(day, state="sending", words="")
+            crash_point("mail.claimed")
             code, output = await self._child(day)
+            crash_point("mail.noting")
             if code == 0:
                 sent = orjson.loads(output)
                 await self._remember(
@@ -144,7 +147,10 @@ class Reporter:
             if process.returncode is None:  # too late, or the daemon stops: no orphan goes on
                 process.kill()
                 await process.wait()
-        return process.returncode or 0, out if process.returncode == 0 else err
+        code = process.returncode or 0
+        if code < 0 and not err:
+            err = f"the process that sends it was killed by signal {-code}".encode()
+        return code, out if code == 0 else err
 
     async def _remember(self, day: date, *, state: str, words: str, mail: str = "") -> None:
         at = stamp(self._app.clock.now())
@@ -168,3 +174,5 @@ class Reporter:
             )
 
         await self._app.store.write(unit, single=True)
+        if state == "sent":
+            crash_point("mail.noted")

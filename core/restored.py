@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from core import holds
 from core.clock import Clock, stamp
+from core.crash import crash_point
 from core.network import Network
 from core.publish_rows import tell_again
 from core.seal import Seal
@@ -80,6 +81,7 @@ def converge(work: Work) -> bool:
         label="the whole state",
     )
     work.steps.add(8, "state.restored", taken_at=taken_at)
+    crash_point("restore.converging")
     return True
 
 
@@ -148,6 +150,7 @@ class Gate:
         def unit(connection: Connection) -> Steps:
             work = Work.begin(connection, self._network(), self._seal, self._clock.now())
             go_on(work)
+            crash_point("gate.opening")
             return work.finish()
 
         (await self._store.write(unit)).tell()

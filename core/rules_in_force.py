@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from core import fulfillment, overrides, refused_files
 from core.app import App
 from core.clock import stamp, unstamp
+from core.crash import crash_point
 from core.errors import ConfigError, Problem
 from core.network import Network
 from core.networking import rules_of
@@ -145,6 +146,7 @@ async def act(app: App, change: Callable[[Work], T], rules: Rules | None = None)
         work = _work(app, connection)
         result = change(work)
         _bring(app, work, rules)
+        crash_point("rules.swapped")
         return result, work.finish()
 
     try:
@@ -154,6 +156,7 @@ async def act(app: App, change: Callable[[Work], T], rules: Rules | None = None)
         with app.store.read() as connection:
             app.network = _with_overrides(replace(app.network, rules=written), connection)
         raise
+    crash_point("rules.in_force")
     told.tell()
     return result
 

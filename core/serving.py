@@ -16,6 +16,7 @@ from core.app import App
 from core.clock import unstamp
 from core.config_types import System
 from core.daemon import Daemon
+from core.store.refusals import unusable
 from core.store.schema import cursors, inbox, outbox
 from core.web.operations import (
     LoopLag,
@@ -40,11 +41,14 @@ def token_path(state: Path) -> Path:
 def new_token(state: Path) -> str:
     """A token only this machine's operator can read; new at every start."""
     path = token_path(state)
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     token = secrets.token_urlsafe(32)
-    with os.fdopen(handle, "w") as file:
-        file.write(token)
+    try:
+        path.unlink(missing_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(token)
+    except OSError as error:  # no room, most likely (H3)
+        raise unusable(path, error) from error
     return token
 
 

@@ -41,6 +41,8 @@ def take_shipment(work: Work, system: str, shipment: Shipment) -> str:
     """Record what left, once. Returns what became of it, one word."""
     order_id = _order_of(work, shipment.reference)
     if order_id is None:
+        if shipment.state == "cancelled" and _never_asked(work, shipment.reference):
+            return "ignored"
         raise Hold(
             f"{system} shipped {shipment.key} for {shipment.reference!r}, which we never asked",
             cause=commands.unknown_cause(system, shipment.reference),
@@ -87,6 +89,16 @@ def _order_of(work: Work, reference: str) -> int | None:
     return work.connection.execute(
         select(outbox.c.order_id).where(outbox.c.key == reference)
     ).scalar_one_or_none()
+
+
+def _never_asked(work: Work, reference: str) -> bool:
+    """Asked and cancelled by the life before a restore; to us it was over when we saw it (H38).
+
+    Nothing has left and nobody wants it, so there is nothing for a person to look up.
+    """
+    meant = commands.order_meant(reference)
+    row = order_rows.find(work, *meant) if meant else None
+    return row is not None and row.state == State.CANCELLED
 
 
 def _ask_the_table(work: Work, system: str, order_id: int, shipment: Shipment) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert
 from core import evidence, fulfillment, inbox, oversold, passes, readings
 from core.clock import Clock, stamp, unstamp
 from core.contract import Fetches, Item, Page, Reads
+from core.crash import crash_point
 from core.cursors import sweep_by as sweep_by
 from core.cursors import sweep_now as sweep_now
 from core.errors import ConnectorError, LoginNeeded, RateLimited, Rejected
@@ -48,6 +49,10 @@ class Resource:
     overlap_s: float = 0.0
     snapshot: bool = False
     full_every_s: float = 0.0
+
+    @property
+    def about(self) -> str:
+        return f"{self.system}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class Sweep:
         connector: Reads = self._connectors[row.system]
         began = unstamp(row.began_at) if row.page and row.began_at else self._clock.now()
         since = None if _is_due_whole(row, resource, began) else row.since
+        crash_point("sweep.asking", resource.about)
         try:
             page = await connector.read(resource.name, _with_overlap(since, resource), row.page)
         except ConnectorError as error:
@@ -148,6 +154,7 @@ class Sweep:
             structlog.get_logger().exception("connector.failed", system=row.system)
             await self._failed(row, error)
             return 0
+        crash_point("sweep.answered", resource.about)
         asked = Asked(resource, began, self._clock.now())
         *before, last = _slices(page.items)
         new = 0
@@ -156,10 +163,14 @@ class Sweep:
 
         def unit(connection: Connection) -> int:
             kept = self._keep(connection, asked, last)
+            crash_point("sweep.rows_kept", resource.about)
             self._move(connection, asked, row, page, since)
+            crash_point("sweep.cursor_moved", resource.about)
             return kept
 
-        return new + await self._store.write(unit)
+        new += await self._store.write(unit)
+        crash_point("sweep.page_kept", resource.about)
+        return new
 
     def _move(
         self, connection: Connection, asked: Asked, row: Row[Any], page: Page, since: str | None
@@ -284,6 +295,7 @@ class Sweep:
         except ConnectorError as error:
             await self._fetch_failed(row, error)
             return 0
+        crash_point("fetch.answered", row.system)
         now = self._clock.now()
 
         def unit(connection: Connection) -> int:
@@ -300,7 +312,9 @@ class Sweep:
             resource = self._resources[(row.system, row.resource)]
             return self._keep(connection, Asked(resource, began, now, via="fetch"), [item])
 
-        return await self._store.write(unit)
+        new = await self._store.write(unit)
+        crash_point("fetch.kept", row.system)
+        return new
 
     async def _fetch_failed(self, row: Row[Any], error: ConnectorError) -> None:
         wait = min(RETRY_MAX_S, RETRY_S * 2 ** min(row.attempts, 10))

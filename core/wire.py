@@ -27,6 +27,7 @@ import httpcore
 import httpx
 
 from core.addresses import why_not_ip
+from core.crash import crash_point
 from core.seal import scrub
 
 MIB = 1024 * 1024
@@ -215,8 +216,11 @@ class Wire:
                 content=content,
                 extensions={"trace": progress.trace},
             )
+            crash_point("wire.sending", method)
             async with asyncio.timeout(self._timeout_s):
-                return await self._answer(request, began, heard)
+                raw = await self._answer(request, began, heard)
+            crash_point("wire.answered", method)
+            return raw
         except TimeoutError as error:
             what = f"no complete answer within {self._timeout_s:g} s"
             lost = Lost(why=what, sent=progress.may_be_sent(error))

@@ -23,6 +23,7 @@ from core.cli import (
     reporting,
     running,
 )
+from core.crash import refuse_unknown
 from core.errors import ConfigError, TruecountError
 
 FINE, FINDINGS, WRONG, UNREACHABLE = 0, 1, 2, 3
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         own_code_is_ours()
+        refuse_unknown()
         return int(options.run(options))
     except ConfigError as error:
         _complain(f"truecount {options.verb}: nothing was started or changed.\n\n{error}")

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.crash import crash_point
 from core.errors import TruecountError
 from core.store.refusals import refuse, refuse_unknown_schema
 from core.store.schema import BACKUP_KEY, BACKUP_TAKEN_AT
@@ -55,8 +56,10 @@ def save(state: Path, target: Path, *, key_id: str, at: str, tell: Tell) -> Foun
     with _beside(target) as part:
         _copy(state, part, {BACKUP_TAKEN_AT: at, BACKUP_KEY: key_id}, tell)
         found = examine(part)
+        crash_point("backup.copied")
         part.replace(target)
         _sync_folder(target.parent)
+        crash_point("backup.named")
     return Found(file=target, schema=found.schema, taken_at=at, key_id=key_id, counts=found.counts)
 
 
@@ -73,6 +76,7 @@ def copy_aside(state: Path, word: str) -> Path:
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A file that only we can read, in the folder of `target`; gone at the end (T15)."""
+    _clear_away(target)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -86,6 +90,24 @@ def _beside(target: Path) -> Iterator[Path]:
     finally:
         for end in ("", "-journal", "-wal", "-shm"):
             part.with_name(part.name + end).unlink(missing_ok=True)
+
+
+def _clear_away(target: Path) -> None:
+    """Whoever was killed while it wrote the same file left a part as large as the state."""
+    for part in target.parent.glob(f".{target.name}.*.part*"):
+        pid = part.name.removeprefix(f".{target.name}.").partition(".")[0]
+        if pid.isdecimal() and not _lives(int(pid)):
+            part.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _copy(source: Path, part: Path, marks: dict[str, str], tell: Tell) -> None:
@@ -189,8 +211,11 @@ def put_back(backup: Path, state: Path, *, at: str, stamp: str, tell: Tell) -> P
         _copy(backup, part, {BACKUP_TAKEN_AT: taken}, tell)
         examine(part)
         _take_along(state, part)
+        crash_point("restore.copied")
         kept = _put_aside(state, stamp)
+        crash_point("restore.log_gone")
         part.replace(state)
+        crash_point("restore.replaced")
         _sync_folder(state.parent)
     return kept
 
@@ -257,6 +282,7 @@ def _put_aside(state: Path, stamp: str) -> Path | None:
             with new.open("rb") as file:
                 os.fsync(file.fileno())
     _sync_folder(state.parent)
+    crash_point("restore.aside")
     for end in ("-wal", "-shm"):  # a log of the old state must never meet the new one
         state.with_name(state.name + end).unlink(missing_ok=True)
     return kept

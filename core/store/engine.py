@@ -27,6 +27,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
+from core.crash import crash_point
 from core.errors import Busy, InvariantBroken
 from core.store.backup import copy_aside
 from core.store.migrate import bring_up
@@ -92,6 +93,7 @@ class Store:
             await self._task
         self._reader.dispose()  # first, or it keeps the log from being folded in
         if self._connection is not None:
+            crash_point("store.folding")
             # After a clean stop the database is one whole file, safe to copy.
             self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
@@ -158,13 +160,16 @@ class Store:
         results: list[tuple[_Waiting[Any], Any, BaseException | None]] = []
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+            crash_point("store.begun")
             for waiting in batch:
                 results.append((waiting, *_run_unit(connection, waiting)))
+            crash_point("store.applied")
             await self._commit(connection)
         except (DatabaseError, sqlite3.Error) as error:
             _roll_back(connection)
             _refuse(batch, error)
             return
+        crash_point("store.telling")
         self.commits += 1
         self.units += len(batch)
         for waiting, value, failure in results:
@@ -186,7 +191,9 @@ class Store:
 
 
 def _commit_raw(raw: sqlite3.Connection) -> None:
+    crash_point("store.committing")
     raw.execute("COMMIT")
+    crash_point("store.committed")
 
 
 def _run_unit(connection: Connection, waiting: _Waiting[Any]) -> tuple[Any, BaseException | None]:
@@ -298,8 +305,11 @@ def _bring_up(connection: Connection, path: Path) -> Path | None:
     if found == SCHEMA_VERSION:
         return None
     kept = copy_aside(path, f"before-schema-{SCHEMA_VERSION:04}")
+    crash_point("schema.kept_aside")
     with _whole(connection):
         bring_up(connection, found)
+        crash_point("schema.bringing_up")
+    crash_point("schema.brought_up")
     return kept
 
 
@@ -311,6 +321,8 @@ def _make_schema(connection: Connection) -> None:
             .values(key="schema_version", value=str(SCHEMA_VERSION))
             .on_conflict_do_nothing()
         )
+        crash_point("schema.making")
+    crash_point("schema.made")
 
 
 @contextlib.contextmanager

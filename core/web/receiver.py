@@ -23,9 +23,11 @@ from typing import Any
 
 import orjson
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.clock import Clock
+from core.crash import crash_point
 from core.errors import Busy, Forged
 from core.inbox import Arrival, Kept, keep
 from core.metrics import UNKNOWN_SYSTEM, Metrics
@@ -161,6 +163,7 @@ class Receiver:
             self._metrics.answer_seconds.observe(self._clock.monotonic() - began)
         if answer is not _GONE:
             await _send(send, answer)
+            crash_point("hook.answered", spec.system)
 
     async def _receive(self, spec: HookSpec, tail: str, scope: Scope, receive: Receive) -> _Answer:
         if not scope["path"].startswith(_PREFIX):
@@ -196,6 +199,7 @@ class Receiver:
             more = message.get("more_body", False)
 
     async def _judge(self, spec: HookSpec, tail: str, headers: Headers, body: bytes) -> _Answer:
+        crash_point("hook.arrived", spec.system)
         self._prove(spec, tail, headers, body)
         needed = _needed(spec, headers)
         topic = needed.get(spec.topic_header, "") if spec.topic_header else spec.topic_always
@@ -216,6 +220,7 @@ class Receiver:
                 received_at=self._clock.now(),
             )
         )
+        crash_point("hook.kept", spec.system)
         if kept.new:
             self._on_kept()
             return _KEPT
@@ -239,13 +244,19 @@ class Receiver:
 
     async def _keep(self, arrival: Arrival) -> Kept:
         """Returns once it is on the disk (G1); raises Busy when it may not be."""
+
+        def unit(connection: Connection) -> Kept:
+            kept = keep(connection, arrival, self._seal)
+            crash_point("hook.keeping", arrival.system)
+            return kept
+
         limits = self._limits
         if self._store.waiting > limits.waiting_max or self._backlog() > limits.backlog_max:
             raise Busy("too much is waiting", retry_after_s=limits.retry_after_s)
         try:
             # Given up on, the write may still happen; the sender repeats, and it is one row.
             async with asyncio.timeout(limits.answer_s):
-                return await self._store.write(lambda c: keep(c, arrival, self._seal), single=True)
+                return await self._store.write(unit, single=True)
         except TimeoutError:
             raise Busy("the disk is slow", retry_after_s=limits.retry_after_s) from None
         except SQLAlchemyError as error:

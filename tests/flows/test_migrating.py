@@ -76,7 +76,8 @@ async def test_an_old_state_goes_on_where_it_was(tmp_path: Path, schema: int) ->
         assert kept.stat().st_mode & 0o077 == 0
         await h.sells(TEA=20, MUG=9, POT=5)
         await h.settle(200)
-        waited = h.one("SELECT key FROM outbox WHERE kind = 'fulfill_order' ORDER BY id DESC LIMIT 1")
+        last = "SELECT key FROM outbox WHERE kind = 'fulfill_order' ORDER BY id DESC LIMIT 1"
+        waited = h.one(last)
         assert [order["reference"] for order in h.depot.orders()].count(waited) == 1
         await h.market.place_order("TEA", 1)
         await h.settle(60)

@@ -134,6 +134,33 @@ async def test_h38_yesterdays_backup_converges_and_nothing_is_done_twice(
             assert prove(connection, h.app.network, h.clock.now(), tell=quiet).findings == []
 
 
+@pytest.mark.parametrize("later", ["shop", "depot"])
+async def test_h38_what_was_asked_and_cancelled_since_the_backup_needs_nobody(
+    tmp_path: Path, later: str
+) -> None:
+    """The warehouse speaks of a reference that this state never gave; the order is over."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        await h.settle()
+        file = save(h)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        assert h.state("shop", order) == "released"
+        await h.shop.cancel(order["id"])
+        await h.settle()
+        assert [row["state"] for row in h.depot.orders()] == ["cancelled"]
+        h.faults(later, down=True)  # so the other one is heard first
+        await put_back(h, file)
+        await h.settle(600)
+        h.faults(later)
+        await h.settle(3600)
+        assert h.state("shop", order) == "cancelled"
+        assert h.causes() == []
+        assert h.rows("SELECT * FROM inbox WHERE state IN ('held', 'pending')") == []
+        assert len(h.depot.orders()) == 1
+        assert h.sellable("TEA") == 5
+
+
 async def test_nothing_leaves_before_everything_was_read_once(tmp_path: Path) -> None:
     # G17: yesterday's stock without a day of claims would sell units twice
     async with house(tmp_path) as h:
