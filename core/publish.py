@@ -19,11 +19,11 @@ import orjson
 import structlog
 from sqlalchemy import Connection, select
 
-from core import dividing, holds, offers, pace, publish_rows, quotas
+from core import dividing, halving, holds, offers, pace, publish_rows, quotas
 from core.clock import Clock, unstamp
 from core.contract import Offer, OfferResult, Publishes
 from core.dividing import Basis, Division
-from core.errors import ConnectorError, InDoubt, RateLimited
+from core.errors import ConnectorError, InDoubt, RateLimited, Rejected
 from core.limiter import urgent
 from core.network import Network
 from core.pools import Pools
@@ -153,7 +153,7 @@ class Publisher:
         connector: Publishes = self._connectors[system]
         try:
             with urgent(offers.urgency(batch.offers)):
-                results = await connector.publish(batch.offers)
+                results = await halving.tell(connector, batch.offers)
         except ConnectorError as error:
             await self._call_failed(system, batch, told_id, error)
             return 0
@@ -261,6 +261,8 @@ class Publisher:
         now: datetime,
     ) -> Steps:
         work = Work.begin(connection, self._network(), self._seal, now)
+        if told_id is not None:
+            holds.close_member(work, "system", _refused_calls(system))
         publish_rows.not_again(connection, system, batch.again.intersection(batch.taken))
         answered = {(r.listing, r.place): r for r in results}
         held = holds.open_refs(work, "listing", system)
@@ -367,9 +369,30 @@ class Publisher:
                 return
             work = Work.begin(connection, self._network(), self._seal, now)
             quotas.answered(work, system, [(offer, None) for offer in divided])
+            if isinstance(error, Rejected):
+                _show_refusal(work, system, error)
             work.finish()
 
         await self._store.write(unit)
+
+
+def _refused_calls(system: str) -> str:
+    return f"refused_calls:{system}"
+
+
+def _show_refusal(work: Work, system: str, error: Rejected) -> None:
+    """No offer is to blame: the channel refuses us. Its numbers grow old until somebody looks."""
+    holds.open_hold(
+        work,
+        cause=_refused_calls(system),
+        system=system,
+        reason=f"{system} refuses every stock write, whatever it says: {str(error)[:200]}",
+        next_step="Correct what it says (a permission, a closed account); it is asked again by"
+        " itself, and this closes with the first write it takes.",
+        member="system",
+        ref=_refused_calls(system),
+        label=system,
+    )
 
 
 def _is_there_already(offer: Offer, result: OfferResult) -> bool:

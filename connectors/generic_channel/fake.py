@@ -34,7 +34,8 @@ class NotPossible(ValueError):
 
 class Fake:
     """Settings: api_token, webhook_secret, push ("false" is silent), currency, prefix (of order
-    ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back)."""
+    ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back), refuses_whole
+    ("true": one bad row, and a stock write is refused without a word about which)."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -282,6 +283,9 @@ class Fake:
         rows = orjson.loads(body).get("rows", [])
         if len(rows) > BATCH_MAX:
             return _error(422, "too_many", f"{BATCH_MAX} rows in one call")
+        whole = self._world.settings.get("refuses_whole") == "true"
+        if whole and any(row["sku"] not in self._listings for row in rows):
+            return _error(422, "bad_request", "a row is not valid")
         now = self._now()
         return 200, {"results": [self._write(row, now) for row in rows]}
 

@@ -210,3 +210,68 @@ async def test_young_changes_wait_for_each_other_and_a_zero_waits_for_nobody(
         await h.market.place_order("TEA", quantity=7)
         await h.now()
         assert h.shop.shown("TEA") == 0  # without waiting
+
+
+async def test_h20_a_batch_refused_whole_is_told_in_halves_until_the_guilty_one_is_alone(
+    tmp_path: Path,
+) -> None:
+    # before, one listing that was gone silenced its channel for good: cuts to zero included
+    async with house(tmp_path, settings={"shop": {"refuses_whole": "true"}}) as h:
+        skus = [f"S{number:02d}" for number in range(40)]
+        await h.sells(**dict.fromkeys(skus, 5))
+        for gone in ("S07", "S31"):
+            del h.shop._listings[gone]
+        for sku in skus:
+            h.depot.count(sku, "EAST", 3)
+        h.depot.count("S20", "EAST", 0)
+        calls = h.wires["shop"].count("PUT /stock")
+        await h.settle(40)
+        assert h.shop.shown("S20") == 0
+        assert {h.shop.shown(sku) for sku in skus if sku not in ("S07", "S20", "S31")} == {3}
+        assert h.wires["shop"].count("PUT /stock") - calls <= 24
+        [cause] = h.causes()
+        assert cause.startswith("refused_offer:shop:")
+        members = h.rows("SELECT label FROM hold_members WHERE closed_at IS NULL")
+        assert sorted(row["label"] for row in members) == ["S07 at shop", "S31 at shop"]
+        again = h.wires["shop"].count("PUT /stock")
+        await h.settle(300)
+        assert h.wires["shop"].count("PUT /stock") == again  # nobody is asked about them again
+
+
+async def test_a_channel_that_refuses_whatever_it_is_told_is_one_exception_until_it_takes_one(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5, MUG=5)
+        h.faults("shop", status=403, only="PUT /stock")
+        h.depot.count("TEA", "EAST", 2)
+        h.depot.count("MUG", "EAST", 0)
+        await h.settle(400)
+        assert h.causes() == ["refused_calls:shop"]
+        assert h.wires["shop"].count("PUT /stock") < 40
+        h.faults("shop")
+        await h.settle(400)
+        assert (h.shop.shown("TEA"), h.shop.shown("MUG")) == (2, 0)
+        assert h.causes() == []
+
+
+async def test_a_connector_that_fails_on_a_stock_write_is_asked_ever_less_often(
+    tmp_path: Path,
+) -> None:
+    # before, it failed once a second for good, and each time left a call without an end
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+
+        def slip(request: object) -> None:
+            if "PUT /stock" in h.wires["shop"].sent[-1]:
+                raise KeyError("a bug of ours")
+
+        h.wires["shop"].on_request.append(slip)
+        h.depot.count("TEA", "EAST", 2)
+        calls = h.wires["shop"].count("PUT /stock")
+        await h.settle(400)
+        assert 5 < h.wires["shop"].count("PUT /stock") - calls < 15
+        assert h.rows("SELECT * FROM told WHERE ended_at IS NULL") == []
+        h.wires["shop"].on_request.clear()
+        await h.settle(400)
+        assert h.shop.shown("TEA") == 2

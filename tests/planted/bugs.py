@@ -181,6 +181,16 @@ BUGS = (
         "test_a_unit_is_claimed_where_no_other_channel_was_promised_it",
         says="in nothing_is_shown_twice",
     ),
+    # ------------------------------------------------------------------ told and published
+    Bug(
+        name="of a batch that is refused whole the innocent half is given up",
+        file="core/halving.py",
+        old="                parts += [part[middle:], part[:middle]]\n",
+        new="                parts += [part[:middle]]\n",
+        harness=f"{FLOWS}/test_publishing.py::test_h20_a_batch_refused_whole_is_told_in_halves_"
+        "until_the_guilty_one_is_alone",
+        says="assert",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
