@@ -40,7 +40,7 @@ from core.clock import Clock, stamp, unstamp
 from core.codec import from_json
 from core.contract import Command, Receipt
 from core.errors import ConnectorError, Hold, InDoubt, LoginNeeded, RateLimited, Rejected
-from core.limiter import urgent
+from core.limiter import Urgency, urgent
 from core.mapping.book import MappingBook
 from core.model import COMMANDS
 from core.network import Network
@@ -234,7 +234,7 @@ class Outbox:
     async def _call(self, row: Row[Any], command: Command, verb: str) -> Ended:
         connector = self._connectors[row.system]
         try:
-            with urgent(row.urgency):
+            with urgent(Urgency.FIRST if row.urgency == commands.URGENT else Urgency.REST):
                 if verb == "find":
                     return self._looked_up(row, await connector.find(command))
                 return Ended(state="done", receipt=await connector.send(command))

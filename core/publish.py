@@ -19,7 +19,7 @@ import orjson
 import structlog
 from sqlalchemy import Connection, select
 
-from core import dividing, halving, holds, offers, pace, publish_rows, quotas
+from core import dividing, halving, holds, offers, overtaking, pace, publish_rows, quotas
 from core.clock import Clock, unstamp
 from core.contract import Offer, OfferResult, Publishes
 from core.dividing import Basis, Division
@@ -97,6 +97,9 @@ class Publisher:
         self._linger = timedelta(seconds=linger_s)
         self._linger_until: dict[str, datetime] = {}
         self._pools = Pools()
+        self._overtaking = overtaking.Overtaking(
+            store, seal, clock, network=network, pools=self._pools
+        )
         self._failures: dict[str, int] = {}
         self._resume_at: dict[str, datetime] = {}
 
@@ -141,6 +144,7 @@ class Publisher:
         resume_at = self._resume_at.get(system)
         if resume_at is not None and self._clock.now() < resume_at:
             return 0
+        await self._overtaking.look(system)
         batch = self._gather(system)
         if batch is None or self._waits_for_more(system, batch):
             return 0
@@ -184,7 +188,10 @@ class Publisher:
             seq = publish_rows.cursor(connection, system)
             fresh = publish_rows.changed(connection, seq, limit)
             again = publish_rows.due_again(connection, system, now, limit)
-            due = list(dict.fromkeys([row.sku for row in fresh] + sorted(again)))
+            cuts = self._overtaking.cuts(system)[:limit]
+            oldest = [row.sku for row in fresh]
+            turn = self._overtaking.turn(system)
+            due = overtaking.in_order(turn, cuts, sorted(again), oldest)
             if not due:
                 return None
             seqs = {row.sku: row.seq for row in fresh}
@@ -192,10 +199,10 @@ class Publisher:
                 due=due,
                 again=again,
                 after=seq,
-                seqs=seqs,
-                changed_at={row.sku: row.changed_at for row in fresh},
+                seqs=overtaking.without(seqs, cuts),
+                changed_at=publish_rows.changed_at(connection, oldest + cuts),
             )
-            known = seqs | publish_rows.seqs_of(connection, again - seqs.keys())
+            known = seqs | publish_rows.seqs_of(connection, set(due) - seqs.keys())
             work = Work.begin(connection, network, self._seal, now)
             batch.compute(work, system, self._pools.looked_at(work, known, self._away(system)))
         return batch
@@ -249,6 +256,7 @@ class Publisher:
         steps = await self._store.write(
             lambda connection: self._record(connection, system, batch, told_id, results, now)
         )
+        self._overtaking.told(system, batch.taken)
         steps.tell()
 
     def _record(

@@ -302,7 +302,7 @@ class Fake:
         short: list[int] | None = None,
     ) -> Row:
         self._version += 1
-        row = {
+        row: Row = {
             "id": f"S{self._version}",
             "version": self._version,
             "reference": order.reference,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from house import Killed, house
+from house import House, Killed, house
+
+from core.overtaking import FAIR_EVERY, in_order
 
 
 async def test_s4_g8_a_channel_that_was_away_hears_only_the_newest(tmp_path: Path) -> None:
@@ -275,3 +278,60 @@ async def test_a_connector_that_fails_on_a_stock_write_is_asked_ever_less_often(
         h.wires["shop"].on_request.clear()
         await h.settle(400)
         assert h.shop.shown("TEA") == 2
+
+
+def told_in_calls(h: House, channel: str, after: int) -> list[list[tuple[str, int]]]:
+    """(SKU, quantity) of each call to this channel, in order."""
+    sql = "SELECT offers FROM told WHERE system = ? AND result = 'answered' AND id > ? ORDER BY id"
+    return [
+        [(one["sku"], one["quantity"]) for one in json.loads(row["offers"])]
+        for row in h.rows(sql, channel, after)
+    ]
+
+
+async def test_after_an_outage_a_cut_to_zero_overtakes_all_that_waits(tmp_path: Path) -> None:
+    # the SKU that sold out last stood behind three calls of raises
+    async with house(tmp_path) as h:
+        skus = [f"S{number:03d}" for number in range(330)]
+        await h.sells(**dict.fromkeys(skus, 5))
+        h.faults("market", down=True)
+        for sku in skus[:320]:
+            h.depot.receive(sku, "EAST", -2 if sku == "S099" else 1)
+        await h.settle(31)
+        h.depot.count("S325", "EAST", 2)
+        h.depot.count("S329", "EAST", 0)
+        await h.settle(31)
+        last = h.one("SELECT max(id) FROM told")
+        h.faults("market")
+        await h.settle(400)
+        first, *more = told_in_calls(h, "market", last)
+        assert first[:4] == [("S329", 0), ("S099", 3), ("S325", 2), ("S000", 6)]
+        assert len(first) == 100
+        told = [sku for call in (first, *more) for sku, _ in call]
+        assert sorted(told) == sorted([*skus[:320], "S325", "S329"])  # all of it, and once
+
+
+async def test_what_overtakes_starves_nobody(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        skus = [f"S{number:03d}" for number in range(520)]
+        await h.sells(**dict.fromkeys(skus, 5))
+        h.faults("market", down=True)
+        h.depot.receive("S000", "EAST", 1)
+        await h.settle(31)
+        for sku in skus[1:]:
+            h.depot.count(sku, "EAST", 1)
+        await h.settle(31)
+        last = h.one("SELECT max(id) FROM told")
+        h.faults("market")
+        await h.settle(400)
+        calls = told_in_calls(h, "market", last)
+        assert len(calls) == 6
+        raised = [number for number, call in enumerate(calls) if ("S000", 6) in call]
+        assert len(raised) == 1
+        assert raised[0] < FAIR_EVERY  # not after all 519 cuts
+
+
+def test_three_calls_of_four_begin_with_cuts_and_the_fourth_with_the_oldest() -> None:
+    wanted = [in_order(turn, ["cut", "both"], ["again"], ["old", "both"]) for turn in range(5)]
+    urgent, fair = ["cut", "both", "again", "old"], ["old", "both", "again", "cut"]
+    assert wanted == [urgent, urgent, urgent, fair, urgent]

@@ -191,6 +191,24 @@ BUGS = (
         "until_the_guilty_one_is_alone",
         says="assert",
     ),
+    Bug(
+        name="a cut to zero waits behind all that changed before it",
+        file="core/overtaking.py",
+        old="            if rank <= offers.CUT and len(ahead.cuts) < CUTS_MAX:\n",
+        new="            if rank < offers.ZERO and len(ahead.cuts) < CUTS_MAX:\n",
+        harness=f"{FLOWS}/test_publishing.py::"
+        "test_after_an_outage_a_cut_to_zero_overtakes_all_that_waits",
+        says="assert",
+    ),
+    Bug(
+        name="what overtakes carries the cursor past what it overtook",
+        file="core/overtaking.py",
+        old="    return {sku: seq for sku, seq in seqs.items() if sku not in skus}\n",
+        new="    return seqs if skus else dict(seqs)\n",
+        harness=f"{FLOWS}/test_publishing.py::"
+        "test_after_an_outage_a_cut_to_zero_overtakes_all_that_waits",
+        says="assert",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
