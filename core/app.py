@@ -12,7 +12,7 @@ import importlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from core import in_force, restored, set_back
 from core.breaker import Breaker
-from core.clock import Clock, stamp, unstamp
+from core.clock import Clock, local_day, stamp, unstamp
 from core.config import Config
 from core.config_types import System
 from core.contract import Setup
@@ -243,7 +243,13 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
     values: dict[str, str | Secret] = {**system.settings, **system.secrets}
     login = Login(
         system.name,
-        LoginSpec.of(manifest.login.kind, manifest.login.words, values, private=system.private),
+        LoginSpec.of(
+            manifest.login.kind,
+            manifest.login.words,
+            values,
+            private=system.private,
+            expires_at=_midnight_after(app, system.login_ends),
+        ),
         clock=app.clock,
         wire=wire,
         load=lambda name: _load_token(app, system.name, name),
@@ -270,6 +276,11 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
     app.breakers[system.name] = breaker
     app.logins[system.name] = login
     app.doors[system.name] = door
+
+
+def _midnight_after(app: App, day: date | None) -> datetime | None:
+    """The end of a day as the company's calendar has it."""
+    return local_day(day, app.network.zone).end if day else None
 
 
 def _connect(app: App, system: System) -> Any:

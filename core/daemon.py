@@ -26,6 +26,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from core import items_in_force, mappings_in_force, rules_in_force, set_back
 from core.app import App, open_state, put_right, save_breakers
 from core.errors import Busy, ConfigError, Problem, TruecountError
+from core.rounds import Rounds
 from core.web.operations import Check
 from core.web.server import WebServer
 
@@ -107,6 +108,7 @@ class Daemon:
         self.tasks: list[asyncio.Task[None]] = []
         self._asides: list[asyncio.Task[None]] = []
         self.scheduler = AsyncIOScheduler(timezone="UTC")
+        self.rounds = Rounds(app)
         self.stopping = asyncio.Event()
         self.on_started: list[Callable[[], None]] = []
         self.on_stopping: list[Callable[[], None]] = []
@@ -144,6 +146,7 @@ class Daemon:
         self._add("intake", self._intake, lambda: None)
         self._add("clock", self._clock, lambda: None)
         self._add("rules", self._rules, lambda: rules_in_force.next_due(app))
+        self._add("rounds", self.rounds.make_if_due, lambda: self.rounds.due_at)
         for name, system in app.config.systems.items():
             at_once = system.manifest.at_once
             if system.manifest.reads:
@@ -230,7 +233,9 @@ class Daemon:
     async def _deliver(self, system: str, at_once: int) -> bool:
         if self.app.doors[system].closed_for_s > 0:
             return False
-        delivered = await self.app.outbox.deliver_due(system, at_once)
+        # The probe after an outage may be another's; one attempt then waits its turn.
+        room = max(1, min(at_once, self.app.doors[system].room))
+        delivered = await self.app.outbox.deliver_due(system, room)
         if delivered:
             self.wake("publish")
             self.wake("outbox")

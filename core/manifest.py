@@ -247,7 +247,7 @@ def _login(
     needed, allowed = LOGIN_WORDS.get(kind, ((), ()))
     for key in ("header", "prefix", "secret", "user", "url", "client_id", "client_secret"):
         _login_word(fields, key, words)
-    for key in ("refresh_token", "sends", "rotates"):
+    for key in ("refresh_token", "sends", "rotates", "expires_in"):
         _login_word(fields, key, words)
     for key in needed:
         if key not in words:

@@ -57,8 +57,8 @@ from core.work import Work
 #: Backoff of a command that did not happen: 2 s, doubled, at most 5 minutes, with jitter.
 BACKOFF_S = 2.0
 BACKOFF_MAX_S = 300.0
-#: A login that a person must renew is tried again this often.
-LOGIN_S = 300.0
+#: A login that a person must renew is tried again this often; its door pauses for all of them.
+LOGIN_S = 60.0
 #: Two negative lookups apart before a command is sent again (H22).
 LOOKUPS = 2
 

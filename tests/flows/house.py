@@ -27,6 +27,7 @@ from core.app import App, build, open_state
 from core.clock import ManualClock
 from core.config import load_config
 from core.fakehost import FakeHost
+from core.rounds import Rounds
 from core.serving import hook_spec
 from core.store.engine import Store
 from core.web.receiver import Receiver, ReceiverLimits
@@ -207,6 +208,7 @@ class House:
     seen: dict[Any, int] = field(default_factory=dict)  # what a watcher wants to remember
     app: App = field(init=False)
     receiver: httpx.AsyncClient = field(init=False)
+    _rounds: Rounds = field(init=False)
     starts: int = 0
 
     # -------------------------------------------------------------- our side
@@ -221,6 +223,7 @@ class House:
             transports=self.wires.__getitem__,
             threaded=False,
         )
+        self._rounds = Rounds(app)
         await open_state(app)
         await items_in_force.restore(app)
         await rules_in_force.restore(app)
@@ -267,7 +270,7 @@ class House:
             if app.doors[name].closed_for_s > 0:
                 continue
             if system.manifest.accepts:
-                moved |= await app.outbox.deliver_due(name, system.manifest.at_once) > 0
+                moved |= await app.outbox.deliver_due(name, app.doors[name].room) > 0
                 self._watch()
             if system.manifest.stock_write is not None:
                 moved |= await app.publisher.publish_once(name) > 0
@@ -309,6 +312,10 @@ class House:
             if closed > 0:
                 found.append(self.clock.now() + timedelta(seconds=closed))
         return found
+
+    async def rounds(self) -> None:
+        """As the daemon's loop makes them, every few seconds."""
+        await self._rounds.make()
 
     async def operate(self, verb: str, **words: Any) -> dict[str, Any]:
         return await operate.operate(self.app, verb, words)

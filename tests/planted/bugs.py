@@ -209,6 +209,15 @@ BUGS = (
         "test_after_an_outage_a_cut_to_zero_overtakes_all_that_waits",
         says="assert",
     ),
+    Bug(
+        name="a refused login is tried again by every lane",
+        file="core/http.py",
+        old="        if now < self.until:\n            raise LoginNeeded(",
+        new="        if self.until < now < self.until:\n            raise LoginNeeded(",
+        harness="tests/unit/test_http.py::"
+        "test_a_system_that_refuses_our_login_is_left_alone_and_asked_by_one_call",
+        says="assert",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
