@@ -101,11 +101,12 @@ class Rounds:
                 continue
             days = (ends_at - now).days
             when = f"in {days} days" if days > 1 else "within two days" if days >= 0 else "by now"
+            day = ends_at.astimezone(zone).date()
             found.append(
                 Found(
                     cause=f"login_ends:{name}",
                     system=name,
-                    reason=f"the login of {name} ends {when}, on {ends_at.astimezone(zone):%Y-%m-%d}",
+                    reason=f"the login of {name} ends {when}, on {day}",
                     next_step=f"Authorize Truecount there again, put the new credential where"
                     f" {login.where} points, restart.",
                 )
