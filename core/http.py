@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 import tenacity
 
+from core import exchanges
 from core.addresses import why_not_url
 from core.answers import Gone, Sorted, http_date, sort_status, words_of
 from core.breaker import Breaker, Pass
@@ -303,6 +304,7 @@ class Door:
             finally:
                 self._gate.leave()
             self._report(ask, outcome)
+            exchanges.tell(ask, outcome)
             limited = isinstance(outcome, Raw) and outcome.status == 429
         finally:
             self._limiter.landed(ask.budget, ask.cost, limited=limited)

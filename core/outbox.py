@@ -35,7 +35,7 @@ from sqlalchemy import (
     update,
 )
 
-from core import aliases, commands, fulfillment, outcomes
+from core import aliases, commands, exchanges, fulfillment, outcomes
 from core.clock import Clock, stamp, unstamp
 from core.codec import from_json
 from core.contract import Command, Receipt
@@ -50,7 +50,7 @@ from core.seal import Seal
 from core.steps import Steps
 from core.store.engine import Store
 from core.store.hot import Hot
-from core.store.schema import attempts, meta, outbox
+from core.store.schema import ENDED, attempts, meta, outbox
 from core.strict import dump_json, load_json
 from core.work import Work
 
@@ -66,6 +66,8 @@ LOOKUPS = 2
 URGENCIES = (commands.URGENT, commands.NORMAL)
 #: States in which the head of a lane may be tried; `sending` is in flight, `dead` a person's.
 DELIVERABLE = ("queued", "waiting", "in_doubt")
+#: After an attempt that ended so, a person may want to read what was said.
+TROUBLE = ("dead", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ class Ended:
     words: str = ""
     wait_s: float = 0.0
     receipt: Receipt | None = None
+    said: bytes | None = None  # sealed: what was said, where somebody may have to read it
 
 
 class Outbox:
@@ -164,7 +167,13 @@ class Outbox:
                 await self._end(row, None, Ended(state="dead", words=hold.reason), verb)
                 return
             attempt_id = await self._begin(row, command, verb)
-            ended = await self._call(row, command, verb)
+            if attempt_id is None:
+                return
+            with exchanges.listening() as heard:
+                ended = await self._call(row, command, verb)
+            if ended.state in TROUBLE and heard:
+                said = self._seal.seal(exchanges.to_bytes(heard), exchanges.aad(attempt_id))
+                ended = replace(ended, said=said)
             ended = replace(ended, words=blot(ended.words, buyers_of(command.record)))
             await self._end(row, attempt_id, ended, verb)
         finally:
@@ -206,17 +215,22 @@ class Outbox:
             first_sent_at=unstamp(row.first_sent_at) if row.first_sent_at else None,
         )
 
-    async def _begin(self, row: Row[Any], command: Command, verb: str) -> int:
-        """Committed before the first byte leaves."""
+    async def _begin(self, row: Row[Any], command: Command, verb: str) -> int | None:
+        """Committed before the first byte leaves. None: it is not as it was any more, and
+        somebody has taken it back, discarded it or asked for it anew."""
         now = self._clock.now()
         body = None
         if command.body is not None:
             body = self._seal.seal(dump_json(command.body), commands.aad(row.key))
 
-        def unit(connection: Connection) -> int:
-            connection.execute(
+        def unit(connection: Connection) -> int | None:
+            begun = connection.execute(
                 update(outbox)
-                .where(outbox.c.id == row.id)
+                .where(
+                    outbox.c.id == row.id,
+                    outbox.c.state == row.state,
+                    outbox.c.attempts == row.attempts,
+                )
                 .values(
                     state="sending",
                     attempts=outbox.c.attempts + 1,
@@ -224,6 +238,8 @@ class Outbox:
                     body=func.coalesce(outbox.c.body, body),
                 )
             )
+            if not begun.rowcount:
+                return None
             attempt = insert(attempts).values(
                 outbox_id=row.id, n=command.attempt, verb=verb, began_at=stamp(now)
             )
@@ -323,7 +339,12 @@ class Outbox:
             connection.execute(
                 update(attempts)
                 .where(attempts.c.id == attempt_id)
-                .values(ended_at=stamp(now), result=ended.state, words=ended.words[:500])
+                .values(
+                    ended_at=stamp(now),
+                    result=ended.state,
+                    words=ended.words[:500],
+                    said=ended.said,
+                )
             )
         current = connection.execute(select(outbox).where(outbox.c.id == row.id)).one()
         if ended.receipt is not None:
@@ -341,7 +362,8 @@ _IS_HEAD = ~exists().where(
     _earlier.c.system == outbox.c.system,
     _earlier.c.lane == outbox.c.lane,
     _earlier.c.id < outbox.c.id,
-    _earlier.c.state != literal_column("'done'"),
+    _earlier.c.state != literal_column("'done'"),  # so that its index is found
+    _earlier.c.state.not_in([literal_column(f"'{state}'") for state in ENDED]),
 )
 _DELIVERABLE = (
     outbox.c.system == bindparam("system"),

@@ -16,7 +16,7 @@ from core.app import App
 from core.clock import unstamp
 from core.config_types import System
 from core.daemon import Daemon
-from core.store.schema import cursors, inbox, outbox
+from core.store.schema import ENDED, cursors, inbox, outbox
 from core.web.operations import (
     LoopLag,
     OperationsSpec,
@@ -188,7 +188,7 @@ async def gauges(app: App) -> None:
         ).scalar_one()
         rows = connection.execute(
             select(outbox.c.system, outbox.c.state, func.count().label("n"))
-            .where(outbox.c.state != "done")
+            .where(outbox.c.state.not_in(ENDED))
             .group_by(outbox.c.system, outbox.c.state)
         ).all()
     app.backlog = waiting

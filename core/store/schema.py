@@ -490,7 +490,10 @@ Index("holds_of_member", hold_members.c.member, hold_members.c.ref)
 
 # ------------------------------------------------------------- 5 told
 
-#: state: queued | sending | waiting | in_doubt | done | dead. FIFO within a lane.
+#: A command that is over: done; never left and not wanted any more; given up for good.
+ENDED = ("done", "taken_back", "discarded")
+
+#: state: queued | sending | waiting | in_doubt | dead, or ended. FIFO within a lane.
 outbox = Table(
     "outbox",
     metadata,
@@ -546,6 +549,7 @@ attempts = Table(
     _instant("ended_at"),
     _word("result", ""),
     _word("words", ""),
+    Column("said", LargeBinary),  # sealed: request and answer of one that went wrong
 )
 Index("attempts_of_command", attempts.c.outbox_id)
 
