@@ -218,6 +218,23 @@ BUGS = (
         "test_a_system_that_refuses_our_login_is_left_alone_and_asked_by_one_call",
         says="assert",
     ),
+    Bug(
+        name="a command that was tried once is taken back all the same",
+        file="core/taking_back.py",
+        old='    if command.state != "queued" or command.attempts:\n',
+        new='    if command.state in ("done", "sending", "dead", "in_doubt"):\n',
+        harness=f"{FLOWS}/test_taking_back.py::test_h24_what_was_tried_once_is_never_changed",
+        says="assert",
+    ),
+    Bug(
+        name="an attempt begins though its command was taken back meanwhile",
+        file="core/outbox.py",
+        old="                    outbox.c.state == row.state,\n",
+        new="                    outbox.c.id.is_not(None),\n",
+        harness=f"{FLOWS}/test_taking_back.py::"
+        "test_a_command_taken_back_while_it_is_picked_up_does_not_leave",
+        says="assert",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
