@@ -109,6 +109,7 @@ class Daemon:
         self._asides: list[asyncio.Task[None]] = []
         self.scheduler = AsyncIOScheduler(timezone="UTC")
         self.rounds = Rounds(app)
+        self.woken_at = app.clock.monotonic()  # when the scheduler last woke anything
         self.stopping = asyncio.Event()
         self.on_started: list[Callable[[], None]] = []
         self.on_stopping: list[Callable[[], None]] = []
@@ -286,12 +287,14 @@ class Daemon:
         for name, job, every_s in self.jobs:
             self._every(every_s, job, name)
         self.scheduler.start()
+        self.rounds.woken_at = lambda: self.woken_at
 
     async def _wake(self, kind: str) -> None:
         self.wake(kind)
 
     def _every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
         async def guarded() -> None:
+            self.woken_at = self.app.clock.monotonic()
             try:
                 await job()
             except Exception:  # noqa: BLE001 - one failed run must not end the schedule

@@ -25,6 +25,7 @@ from core import (
     readings,
     restored,
     rules_in_force,
+    silence,
     sweep,
     taking_back,
 )
@@ -224,7 +225,7 @@ async def _accept(app: App, hold: object) -> dict[str, Any]:
         elif found.cause == restored.CAUSE:
             restored.go_on(work)
             count = 1
-        elif found.cause.startswith(holds.LATE):
+        elif found.cause.startswith((holds.LATE, silence.CAUSE)):
             count = _close_all(work, connection, found.id)
         else:
             raise Unknown(f"it closes by itself when its cause is gone: {found.next_step}")

@@ -7,15 +7,18 @@ in `status` and in the mail, and closes by itself with its cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection, select
 
-from core import holds
+from core import holds, silence
 from core.app import App
+from core.clock import unstamp
+from core.found import Found
+from core.hearing import DEAD_PUSHES, Hearing
+from core.store.schema import cursors
 from core.store.schema import holds as holds_table
 from core.work import Work
 
@@ -23,17 +26,16 @@ EVERY_S = 10.0
 #: A login that ends is said so long before.
 LOGIN_AHEAD = timedelta(days=14)
 #: Causes of what the rounds find; nothing else opens or closes them.
-CAUSES = ("needs_login:", "login_ends:")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One thing about one system that a person should know."""
-
-    cause: str
-    system: str
-    reason: str
-    next_step: str
+CAUSES = (
+    *("needs_login:", "login_ends:", "not_read:", "scheduler:"),
+    *(DEAD_PUSHES, silence.CAUSE),
+)
+#: An owner that was not read completely for so many of its intervals, and ten minutes more, is
+#: not read any more.
+PASSES_MISSED = 3
+GRACE_S = 600.0
+#: The scheduler wakes something every second.
+SCHEDULER_S = 60.0
 
 
 class Rounds:
@@ -43,6 +45,10 @@ class Rounds:
     def __init__(self, app: App) -> None:
         self._app = app
         self.due_at: datetime = app.clock.now()
+        #: When the scheduler last woke anything, by the monotonic clock; None: there is none.
+        self.woken_at: Callable[[], float] | None = None
+        self._began = app.clock.now()
+        self._hearing = Hearing(app)
 
     async def make_if_due(self) -> bool:
         now = self._app.clock.now()
@@ -53,7 +59,12 @@ class Rounds:
 
     async def make(self) -> None:
         """Look at everything once; open what is new, close what is over."""
-        found = {one.cause: one for one in [*self._refused_logins(), *await self._ending_logins()]}
+        await self._hearing.take_in()
+        refused = list(self._refused_logins())
+        all_found = [*refused, *await self._ending_logins(), *self._scheduler()]
+        all_found += self._not_read({one.system for one in refused})
+        all_found += self._hearing.found
+        found = {one.cause: one for one in all_found}
         with self._app.store.read() as connection:
             was = _open(connection)
         if found.keys() == was.keys() and all(found[c].reason == was[c] for c in was):
@@ -112,6 +123,44 @@ class Rounds:
                 )
             )
         return found
+
+    # -------------------------------------------------------------- what stands still
+
+    def _not_read(self, but: Collection[str]) -> Iterable[Found]:
+        """An owner whose numbers grow old, whatever the reason."""
+        now, zone = self._app.clock.now(), self._app.network.zone
+        with self._app.store.read() as connection:
+            rows = connection.execute(select(cursors).order_by(cursors.c.resource)).all()
+        late: dict[str, dict[str, datetime]] = {}
+        for row in rows:
+            system = self._app.config.systems.get(row.system)
+            every_s = system.every_s.get(row.resource) if system else None
+            if every_s is None or row.system in but:
+                continue
+            last = max(self._began, unstamp(row.complete_at)) if row.complete_at else self._began
+            if (now - last).total_seconds() > PASSES_MISSED * every_s + GRACE_S:
+                late.setdefault(row.system, {})[row.resource] = last
+        for name, resources in late.items():
+            since = min(resources.values()).astimezone(zone)
+            what = ", ".join(one.replace("_", " ") for one in resources)
+            yield Found(
+                cause=f"not_read:{name}",
+                system=name,
+                reason=f"{name} has not been read completely since {since:%Y-%m-%d %H:%M}: {what}",
+                next_step="`truecount status` shows what it answers, `truecount doctor` asks it."
+                " Its numbers stay in force until it is read; with that this closes.",
+            )
+
+    def _scheduler(self) -> Iterable[Found]:
+        if self.woken_at is None:
+            return
+        if self._app.clock.monotonic() - self.woken_at() > SCHEDULER_S:
+            yield Found(
+                cause="scheduler:",
+                system="truecount",
+                reason="the scheduler wakes nobody any more: no mail goes, nothing is forgotten",
+                next_step="Orders and stock go on. Restart the daemon, and report this as a bug.",
+            )
 
 
 def _open(connection: Connection) -> dict[str, str]:

@@ -16,6 +16,7 @@ from core.app import App
 from core.clock import unstamp
 from core.config_types import System
 from core.daemon import Daemon
+from core.rounds import SCHEDULER_S
 from core.store.schema import ENDED, cursors, inbox, outbox
 from core.web.operations import (
     LoopLag,
@@ -155,6 +156,10 @@ def _watch(daemon: Daemon) -> None:
     """Every loop is watched: ended or wedged, /readyz says which."""
 
     def started() -> None:
+        woken = partial(getattr, daemon, "woken_at")
+        daemon.checks["scheduler wakes"] = keeps_moving(
+            daemon.app.clock, woken, limit_s=SCHEDULER_S
+        )
         for task in daemon.tasks:
             daemon.checks[f"{task.get_name()} runs"] = task_lives(task)
         for loop in daemon.loops.values():

@@ -113,6 +113,35 @@ cursors = Table(
     _word("words", ""),
 )
 
+#: How each system is heard of: when something last came, when it was last pushed, and how many
+#: passes of a sweep brought news since that nobody had pushed (core/hearing.py).
+heard = Table(
+    "heard",
+    metadata,
+    Column("system", String, primary_key=True),
+    _instant("came_at", nullable=False),
+    _instant("pushed_at"),
+    _count("pushed_seq"),
+    _count("passes"),
+)
+
+#: How many events of a system came in an hour of UTC ("2026-11-25T09"), pushed or as news.
+heard_hours = Table(
+    "heard_hours",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("hour", String(13), primary_key=True),
+    _count("value"),
+)
+
+#: For how many seconds of an hour we were there to hear of anything.
+listened = Table(
+    "listened",
+    metadata,
+    Column("hour", String(13), primary_key=True),
+    Column("value", Float, nullable=False),
+)
+
 #: Last seen content of each object of a resource that has no revision of its own.
 seen = Table(
     "seen",

@@ -235,6 +235,23 @@ BUGS = (
         "test_a_command_taken_back_while_it_is_picked_up_does_not_leave",
         says="assert",
     ),
+    Bug(
+        name="what a sweep shows of a pushed order counts as news",
+        file="core/hearing.py",
+        old='(inbox.c.resource == "order") & (inbox.c.state == "applied")\n',
+        new='(inbox.c.resource == "order")\n',
+        harness=f"{FLOWS}/test_rounds.py::"
+        "test_h10_pushes_that_stopped_are_noticed_by_what_only_the_sweep_brings",
+        says="assert",
+    ),
+    Bug(
+        name="a channel counts as silent for the time in which we were not there",
+        file="core/silence.py",
+        old="        total += usually(hour) * min(inside, listened_s(hour)) / ",
+        new="        total += usually(hour) * inside / ",
+        harness=f"{FLOWS}/test_rounds.py::test_after_a_stop_of_ours_nobody_counts_as_silent",
+        says="assert",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
