@@ -18,6 +18,7 @@ from core.app import App
 from core.clock import unstamp
 from core.found import Found
 from core.hearing import DEAD_PUSHES, Hearing
+from core.outages import Outages
 from core.store.schema import cursors
 from core.store.schema import holds as holds_table
 from core.work import Work
@@ -49,6 +50,7 @@ class Rounds:
         self.woken_at: Callable[[], float] | None = None
         self._began = app.clock.now()
         self._hearing = Hearing(app)
+        self._outages = Outages(app)
 
     async def make_if_due(self) -> bool:
         now = self._app.clock.now()
@@ -59,6 +61,7 @@ class Rounds:
 
     async def make(self) -> None:
         """Look at everything once; open what is new, close what is over."""
+        await self._outages.look()
         await self._hearing.take_in()
         refused = list(self._refused_logins())
         all_found = [*refused, *await self._ending_logins(), *self._scheduler()]

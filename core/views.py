@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, case, distinct, func, or_, select
 
-from core import commands, exchanges, movements
+from core import commands, exchanges, movements, outage_rows
 from core import oversold as promised
 from core.clock import stamp, unstamp
 from core.codec import from_json
@@ -54,11 +54,16 @@ def status(connection: Connection, network: Network, now: datetime) -> View:
         "inbox": _counts(connection, s.inbox.c.state),
         "outbox": _by_system(connection),
         "sweeps": _sweeps(connection, now),
+        "away": outage_rows.now_away(connection, _batches(network), now),
         "channels": _channels(connection, network),
         "oversold": oversold(connection),
         "today": _today(connection, day),
         "health": _health(connection),
     }
+
+
+def _batches(network: Network) -> dict[str, int]:
+    return {system: write.batch for system, write in network.stock_writes.items()}
 
 
 def _counts(connection: Connection, column: Any) -> View:

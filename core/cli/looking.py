@@ -58,6 +58,8 @@ def _status(options: argparse.Namespace) -> int:
     _print_stopped(found["stopped"], own.config.company.timezone)
     for row in found["waits"]:
         print(f"Waiting by itself: {plural(row['members'], 'record')}, {row['reason']}")
+    for row in found["away"]:
+        print(_away(row, own))
     print("\nOrders    " + (_counts(found["orders"]) or "none yet"))
     print("Inbox     " + (_counts(found["inbox"]) or "empty"))
     if found["outbox"]:
@@ -71,6 +73,13 @@ def _status(options: argparse.Namespace) -> int:
     rows = [{**r, "last_told": since(r["last_told"], own.now)} for r in found["channels"]]
     print(table(rows, ["channel", "skus_waiting", "last_told"], indent="  "))
     return FINDINGS if trouble else FINE
+
+
+def _away(row: dict[str, Any], own: Opened) -> str:
+    """A system that does not answer, or what is drained since it does: with the forecast."""
+    if row["back_at"]:
+        return f"Back since {since(row['back_at'], own.now)}: {row['words']}"
+    return f"Away since {since(row['since'], own.now)}: {row['words']}"
 
 
 def _print_stopped(rows: list[dict[str, Any]], zone: ZoneInfo) -> None:

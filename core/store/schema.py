@@ -566,6 +566,25 @@ Index(
 )
 Index("outbox_of_order", outbox.c.order_id)
 
+#: Systems that were away, and how what had waited was drained. `since` until `back_at` it did not
+#: answer; until `ended_at` the drain went on. `per_second`: as allowed, then as measured.
+outages = Table(
+    "outages",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _word("system"),
+    _instant("since", nullable=False),
+    _instant("back_at"),
+    _instant("ended_at"),
+    _count("commands"),  # that waited when it was back
+    _count("skus"),
+    _count("left_over"),  # that were still there when the drain counted as over
+    Column("per_second", Float, nullable=False),
+    _word("words", ""),
+    sqlite_autoincrement=True,
+)
+Index("outages_open", outages.c.system, sqlite_where=outages.c.ended_at.is_(None))
+
 #: Committed before the first byte leaves. A row without `ended_at` is a lost answer.
 attempts = Table(
     "attempts",
