@@ -72,12 +72,27 @@ class App:
     breakers: dict[str, Breaker] = field(default_factory=dict)
     logins: dict[str, Login] = field(default_factory=dict)
     connectors: dict[str, Any] = field(default_factory=dict)
-    backlog: int = 0  # kept and not yet applied, as last counted
+    backlog: int = 0  # kept and not yet applied: counted now and then, and at each event between
     gate: Gate = field(init=False)
     intake: Intake = field(init=False)
     sweep: Sweep = field(init=False)
     outbox: Outbox = field(init=False)
     publisher: Publisher = field(init=False)
+
+    def kept(self) -> None:
+        """One more push is on the disk. Counted here, so that a surge within a few seconds, or
+        a count that does not come, cannot carry the backlog past its limit (H46)."""
+        self.backlog += 1
+
+    def settled(self, rows: int) -> None:
+        """So many of what was kept are applied, held or ignored."""
+        self.backlog = max(0, self.backlog - rows)
+
+    @property
+    def may_read(self) -> bool:
+        """Reading stops at half of what may wait, receiving at all of it: what a sweep would
+        bring is safe at its owner, what is pushed may come once only (G13)."""
+        return self.backlog <= self.config.listen.waiting_max // 2
 
     async def close(self) -> None:
         for door in self.doors.values():

@@ -188,6 +188,7 @@ class Daemon:
 
     async def _intake(self) -> bool:
         rows, outcome = await self.app.intake.run_once()
+        self.app.settled(rows)
         if outcome.queued:
             self.wake("outbox")
         if outcome.changed:
@@ -216,6 +217,8 @@ class Daemon:
         return moved
 
     async def _sweep(self, system: str) -> bool:
+        if not self.app.may_read:
+            return False
         fetched = await self.app.sweep.run_fetches(system)
         if fetched:
             self.wake("intake")

@@ -53,6 +53,11 @@ def servers(daemon: Daemon) -> list[WebServer]:
     """The hooks port and the operations port, not yet started."""
     app = daemon.app
     listen = app.config.listen
+
+    def kept() -> None:
+        app.kept()
+        daemon.wake("intake")
+
     receiver = Receiver(
         hooks={name: spec for name, s in app.config.systems.items() if (spec := hook_spec(s))},
         store=app.store,
@@ -61,7 +66,7 @@ def servers(daemon: Daemon) -> list[WebServer]:
         limits=ReceiverLimits(
             body_max=listen.body_max, backlog_max=listen.waiting_max, answer_s=listen.deadline_s
         ),
-        on_kept=lambda: daemon.wake("intake"),
+        on_kept=kept,
         metrics=app.metrics,
         backlog=lambda: app.backlog,
     )

@@ -68,7 +68,7 @@ company: {{name: Acme, timezone: Europe/Berlin, currency: EUR}}
 state: state/truecount.db
 seal_key: ${{SEAL}}
 mappings: "{mappings}"{rules}
-listen: {{public_url: "http://127.0.0.1:8080"}}
+listen: {{public_url: "http://127.0.0.1:8080", waiting_max: {waiting_max}}}
 publish: {{linger: {linger}, policy: {policy}}}
 systems:
 {channels}
@@ -236,9 +236,10 @@ class House:
             store=app.store,
             seal=app.seal,
             clock=self.clock,
-            limits=ReceiverLimits(),
-            on_kept=lambda: None,
+            limits=ReceiverLimits(backlog_max=config.listen.waiting_max),
+            on_kept=app.kept,
             metrics=app.metrics,
+            backlog=lambda: app.backlog,
         )
         self.receiver = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=receiver), base_url="http://truecount"
@@ -256,11 +257,12 @@ class House:
         """Everything that is due now, once. True if anything was."""
         app, moved = self.app, False
         rows, _ = await app.intake.run_once()
+        app.settled(rows)
         moved |= rows > 0
         self._watch()
         moved |= await rules_in_force.pass_time(app)
         for name, system in app.config.systems.items():
-            if system.manifest.reads:
+            if system.manifest.reads and app.may_read:
                 moved |= await app.sweep.run_fetches(name) > 0
                 due = app.sweep.due(name)
                 for row in due:
@@ -509,6 +511,7 @@ async def house(
     warehouse: str = "",
     second: bool = False,
     second_safety: int = 0,
+    waiting_max: int = 100_000,
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[House]:
     """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
@@ -542,6 +545,7 @@ async def house(
             safety=safety,
             linger=linger,
             policy=policy,
+            waiting_max=waiting_max,
         )
     )
     clock = ManualClock(START)

@@ -1,0 +1,89 @@
+"""Fifty times the usual rate: what cannot be kept is refused in words, and found later (H46)."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+from house import House, house
+
+from core.daemon import Daemon
+
+WAITING_MAX = 40
+
+
+async def knock(h: House, order: dict[str, Any]) -> httpx.Response:
+    """One push of the shop, with all of its answer."""
+    body = json.dumps({"order": order}).encode()
+    headers = {
+        "content-type": "application/json",
+        "x-channel-topic": "order.created",
+        "x-channel-event": f"{order['id']}-1",
+        "x-channel-signature": hmac.digest(b"shop-hook-secret", body, "sha256").hex(),
+    }
+    return await h.receiver.post("/hooks/shop", headers=headers, content=body)
+
+
+async def test_h46_beyond_its_backlog_a_push_is_refused_and_the_sweep_finds_it_later(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, waiting_max=WAITING_MAX, pushes=False) as h:
+        await h.sells(TEA=500)
+        await h.settle(1)
+        orders = [await h.shop.place_order("TEA") for _ in range(100)]
+        answers = [await knock(h, order) for order in orders]
+        kept = [answer.status_code for answer in answers].count(200)
+        assert kept == WAITING_MAX + 1
+        refused = answers[kept:]
+        assert {answer.status_code for answer in refused} == {503}
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+        assert h.one("SELECT count(*) FROM inbox WHERE state = 'pending'") == kept
+        await h.settle(60)
+        assert h.one("SELECT count(*) FROM orders") == len(orders)
+        assert {h.state("shop", order) for order in orders} == {"released"}
+        assert len(h.asked()) == len(orders)
+        late = await knock(h, await h.shop.place_order("TEA"))
+        assert late.status_code == 200
+
+
+async def test_g13_reading_stops_before_receiving_does(tmp_path: Path) -> None:
+    # before, a nightly list of a hundred thousand rows had every push refused
+    async with house(tmp_path, waiting_max=WAITING_MAX, pushes=False) as h:
+        await h.sells(TEA=500)
+        await h.settle(1)
+        h.clock.advance(600)  # everything is due to be read
+        first, *rest = [await h.shop.place_order("TEA") for _ in range(WAITING_MAX)]
+        for order in rest[: WAITING_MAX // 2 + 1]:
+            assert (await knock(h, order)).status_code == 200
+        calls, daemon = len(h.wires["depot"].sent), Daemon(h.app)
+        assert await daemon._sweep("depot") is False
+        assert len(h.wires["depot"].sent) == calls
+        assert (await knock(h, rest[-1])).status_code == 200
+        await daemon._intake()
+        assert await daemon._sweep("depot") is True
+        assert len(h.wires["depot"].sent) > calls
+        await h.now()
+        assert h.state("shop", first) == "released"
+
+
+async def test_h46_what_sold_out_in_the_surge_is_told_before_all_that_rose(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        skus = [f"S{number:03d}" for number in range(250)]
+        await h.sells(LAST=1, **dict.fromkeys(skus, 3))
+        await h.settle(1)
+        h.faults("market", status=429, retry_after=60, only="PUT /stock")
+        for sku in skus:
+            h.depot.receive(sku, "EAST", 1)
+        await h.settle(31)
+        await h.shop.place_order("LAST")
+        await h.now()
+        last = h.one("SELECT max(id) FROM told")
+        h.faults("market")
+        await h.settle(120)
+        row = h.rows("SELECT offers FROM told WHERE system = 'market' AND id > ?", last)[0]
+        told = [(one["sku"], one["quantity"]) for one in json.loads(row["offers"])]
+        assert told[0] == ("LAST", 0)
+        assert (len(told), h.market.shown("LAST")) == (100, 0)
