@@ -9,6 +9,7 @@ shopkeeper understands; nothing is dropped (G14).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -84,6 +85,7 @@ class Intake:
         self._clock = clock
         self._network = network
         self._batch, self._page = batch, page
+        self._turns = deque(["", *sorted(connectors)])
         self._understanding = Understanding(seal, book=book, connectors=connectors, hears=hears)
 
     async def run_once(self) -> tuple[int, Outcome]:
@@ -102,12 +104,38 @@ class Intake:
         return outcome.rows, outcome
 
     def _next(self, connection: Connection) -> Sequence[Row[Any]]:
-        """A batch of what waits longest; of readings that came one after another a page."""
+        """A batch of what waits longest; where more waits than that, the systems take turns.
+
+        A flood of one system then delays only itself (G10): the shelf that was counted empty
+        is not behind ten thousand orders of a channel, nor they behind a nightly list (H46).
+        """
         rows = inbox.pending(connection, after=0, limit=self._batch)
-        if len(rows) < self._batch or many_readings.leading(rows) < self._batch:
+        if len(rows) < self._batch:
             return rows
-        more = self._page - self._batch
-        rows = [*rows, *inbox.pending(connection, after=rows[-1].seq, limit=more)]
+        return self._page_of(connection, rows, self._whose_turn(connection))
+
+    def _whose_turn(self, connection: Connection) -> str:
+        """The next system of which anything waits; "" is the turn of what waits longest."""
+        while True:
+            self._turns.rotate(-1)
+            system = self._turns[0]
+            if not system or inbox.pending_of(connection, system, after=0, limit=1):
+                return system
+
+    def _page_of(
+        self, connection: Connection, oldest: Sequence[Row[Any]], system: str
+    ) -> Sequence[Row[Any]]:
+        """A batch of one system, or the oldest; of readings one after another a whole page."""
+
+        def more(after: int, limit: int) -> Sequence[Row[Any]]:
+            if system:
+                return inbox.pending_of(connection, system, after=after, limit=limit)
+            return inbox.pending(connection, after=after, limit=limit)
+
+        rows = more(0, self._batch) if system else oldest
+        if many_readings.leading(rows) < self._batch:
+            return rows
+        rows = [*rows, *more(rows[-1].seq, self._page - self._batch)]
         return rows[: many_readings.leading(rows)]
 
     def _decide(

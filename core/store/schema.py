@@ -74,6 +74,7 @@ inbox = Table(
     sqlite_autoincrement=True,
 )
 Index("inbox_pending", inbox.c.seq, sqlite_where=inbox.c.state == "pending")
+Index("inbox_pending_of", inbox.c.system, inbox.c.seq, sqlite_where=inbox.c.state == "pending")
 Index(
     "inbox_held",
     inbox.c.system,

@@ -87,3 +87,25 @@ async def test_h46_what_sold_out_in_the_surge_is_told_before_all_that_rose(tmp_p
         told = [(one["sku"], one["quantity"]) for one in json.loads(row["offers"])]
         assert told[0] == ("LAST", 0)
         assert (len(told), h.market.shown("LAST")) == (100, 0)
+
+
+async def test_g10_a_flood_of_one_system_does_not_delay_what_another_says(tmp_path: Path) -> None:
+    # before, everything waited in one line: a shelf counted empty behind all the orders
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=2000, MUG=9)
+        await h.settle(1)
+        h.clock.advance(40)
+        for _ in range(200):
+            assert (await knock(h, await h.shop.place_order("TEA"))).status_code == 200
+        h.depot.count("MUG", "EAST", 0)
+        for row in h.app.sweep.due("depot"):
+            await h.app.sweep.one_page(row)
+        batches = 0
+        while h.sellable("MUG") > 0:
+            await h.app.intake.run_once()
+            batches += 1
+        assert batches <= 4  # of some two hundred rows, sixty-four at a time, the last of all
+        waiting = h.one("SELECT count(*) FROM inbox WHERE state = 'pending'")
+        assert waiting > 64
+        await h.settle(60)
+        assert h.one("SELECT count(*) FROM orders WHERE state = 'released'") == 200

@@ -252,6 +252,15 @@ BUGS = (
         harness=f"{FLOWS}/test_rounds.py::test_after_a_stop_of_ours_nobody_counts_as_silent",
         says="assert",
     ),
+    Bug(
+        name="what waits longest goes first, whoever floods us",
+        file="core/intake.py",
+        old="        return self._page_of(connection, rows, self._whose_turn(connection))\n",
+        new='        return self._page_of(connection, rows, "")\n',
+        harness=f"{FLOWS}/test_surge.py::"
+        "test_g10_a_flood_of_one_system_does_not_delay_what_another_says",
+        says="assert batches <= 4",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
