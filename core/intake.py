@@ -58,6 +58,10 @@ from core.work import Work
 
 #: Rows decided in one transaction at most; one fsync serves them all.
 BATCH = 64
+#: … and no more than about so much work: until it is done no push can be answered (H46).
+DECIDE_S = 0.05
+#: A batch that was dear is believed at once, and forgotten by so much with each cheaper one.
+FORGET = 0.2
 #: Rows that one statement names at most: SQLite takes so many values and no more.
 REPLAYED = 10_000
 
@@ -85,6 +89,7 @@ class Intake:
         self._clock = clock
         self._network = network
         self._batch, self._page = batch, page
+        self._row_s = 0.0  # what one row costs, as last measured
         self._turns = deque(["", *sorted(connectors)])
         self._understanding = Understanding(seal, book=book, connectors=connectors, hears=hears)
 
@@ -94,11 +99,14 @@ class Intake:
             rows = self._next(connection)
         if not rows:
             return 0, Outcome()
+        began = self._clock.monotonic()
         understood = [self._understanding.of(row) for row in rows]
-        now = self._clock.now()
+        spent_s, now = self._clock.monotonic() - began, self._clock.now()
         outcome = await self._store.write(
             lambda connection: self._decide(connection, understood, now)
         )
+        row_s = (spent_s + outcome.spent_s) / len(rows)
+        self._row_s = max(row_s, self._row_s + FORGET * (row_s - self._row_s))
         for steps in outcome.steps:
             steps.tell()
         return outcome.rows, outcome
@@ -109,10 +117,17 @@ class Intake:
         A flood of one system then delays only itself (G10): the shelf that was counted empty
         is not behind ten thousand orders of a channel, nor they behind a nightly list (H46).
         """
-        rows = inbox.pending(connection, after=0, limit=self._batch)
-        if len(rows) < self._batch:
+        limit = self._limit()
+        rows = inbox.pending(connection, after=0, limit=limit)
+        if len(rows) < limit:
             return rows
         return self._page_of(connection, rows, self._whose_turn(connection))
+
+    def _limit(self) -> int:
+        """As many rows as can be decided in DECIDE_S; in simulated time they cost nothing."""
+        if self._row_s * self._batch <= DECIDE_S:
+            return self._batch
+        return max(1, int(DECIDE_S / self._row_s))
 
     def _whose_turn(self, connection: Connection) -> str:
         """The next system of which anything waits; "" is the turn of what waits longest."""
@@ -132,22 +147,24 @@ class Intake:
                 return inbox.pending_of(connection, system, after=after, limit=limit)
             return inbox.pending(connection, after=after, limit=limit)
 
-        rows = more(0, self._batch) if system else oldest
-        if many_readings.leading(rows) < self._batch:
+        limit = len(oldest)
+        rows = more(0, limit) if system else oldest
+        if many_readings.leading(rows) < limit:
             return rows
-        rows = [*rows, *more(rows[-1].seq, self._page - self._batch)]
+        rows = [*rows, *more(rows[-1].seq, self._page - limit)]
         return rows[: many_readings.leading(rows)]
 
     def _decide(
         self, connection: Connection, understood: Sequence[Understood], now: datetime
     ) -> Outcome:
-        outcome = Outcome()
+        outcome, began = Outcome(), self._clock.monotonic()
         begin = partial(Work.begin, connection, self._network(), self._seal, now)
         for rows in many_readings.parts(understood):
             if len(rows) > 1:
                 self._together(begin, rows, outcome)
             else:
                 self._alone(begin, rows[0], outcome)
+        outcome.spent_s = self._clock.monotonic() - began
         return outcome
 
     def _alone(self, begin: Begin, one: Understood, outcome: Outcome) -> Work:
@@ -274,6 +291,7 @@ class Outcome:
     """What a batch set in motion, so that the next stops are woken at once."""
 
     rows: int = 0
+    spent_s: float = 0.0
     steps: list[Steps] = field(default_factory=list)
     queued: int = 0
     changed: int = 0

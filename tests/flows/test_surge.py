@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from house import House, house
 
 from core.daemon import Daemon
+from core.store.engine import Store
 
 WAITING_MAX = 40
 
@@ -109,3 +112,49 @@ async def test_g10_a_flood_of_one_system_does_not_delay_what_another_says(tmp_pa
         assert waiting > 64
         await h.settle(60)
         assert h.one("SELECT count(*) FROM orders WHERE state = 'released'") == 200
+
+
+async def test_h46_a_push_is_answered_before_a_decision_that_waits_beside_it(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path / "truecount.db")
+    store.open()
+    order: list[str] = []
+
+    async def write(name: str, *, single: bool) -> None:
+        await store.write(lambda _: order.append(f"{name} runs"), single=single)
+        order.append(f"{name} is answered")
+
+    slow, push = write("decision", single=False), write("push", single=True)
+    await asyncio.gather(slow, push)
+    await store.close()
+    assert order == ["push runs", "push is answered", "decision runs", "decision is answered"]
+
+
+async def test_h46_a_dear_batch_makes_the_next_one_small(tmp_path: Path) -> None:
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=500)
+        await h.settle(1)
+        for _ in range(80):
+            await knock(h, await h.shop.place_order("TEA"))
+        h.app.intake._clock = slow = Slow(h.clock)
+        taken = [(await h.app.intake.run_once())[0] for _ in range(3)]
+        assert taken == [64, 3, 1]  # 0.5 s to understand and 0.5 s to decide, however many
+        slow.step_s, dear = 0.0, h.app.intake._row_s
+        await h.app.intake.run_once()
+        assert h.app.intake._row_s == pytest.approx(0.8 * dear)  # slowly believed to be over
+
+
+class Slow:
+    """The clock of a machine on which every step costs something."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self.step_s = 0.5
+
+    def now(self) -> Any:
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        self._clock.advance(self.step_s)
+        return float(self._clock.monotonic())
