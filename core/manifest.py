@@ -320,6 +320,7 @@ def _accepts(fields: Fields) -> dict[str, AcceptSpec]:
         found[word] = AcceptSpec(
             safe_by=one.choice("safe_by"),
             lookup_after_s=one.seconds("lookup_after"),
+            key_memory_s=one.seconds("key_memory"),
             urgency=one.choice("urgency"),
         )
     return found

@@ -89,6 +89,9 @@ _WORK: Table = {
         choices=("key", "reference", "lookup", "absolute", "none"),
     ),
     "accepts.*.lookup_after": Option("duration", "wait before looking it up", default="0s"),
+    "accepts.*.key_memory": Option(
+        "duration", "how long it remembers a key; after that it is looked up", default="24h"
+    ),
     "accepts.*.urgency": Option(
         "choice", "what goes first", default="normal", choices=("high", "normal")
     ),

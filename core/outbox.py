@@ -186,8 +186,15 @@ class Outbox:
         system that is only looked up would do it again without a word (G17, H38).
         """
         if row.state == "in_doubt":
-            return row.safe_by in ("lookup", "reference")
+            return row.safe_by in ("lookup", "reference") or self._key_is_forgotten(row)
         return row.safe_by == "lookup" and row.attempts == 0 and self._just_restored()
+
+    def _key_is_forgotten(self, row: Row[Any]) -> bool:
+        """After an outage longer than its memory the same key makes a second object (H23)."""
+        if row.safe_by != "key" or row.first_sent_at is None:
+            return False
+        memory = self._network().accepts[(row.system, row.kind)].key_memory_s
+        return self._clock.now() >= unstamp(row.first_sent_at) + timedelta(seconds=memory)
 
     def _just_restored(self) -> bool:
         with self._store.read() as connection:
@@ -249,21 +256,26 @@ class Outbox:
 
     async def _call(self, row: Row[Any], command: Command, verb: str) -> Ended:
         connector = self._connectors[row.system]
+        if verb == "find" and not hasattr(connector, "find"):
+            words = f"in doubt for longer than {row.system} remembers keys, and it has no lookup"
+            return Ended(state="dead", words=words)
         try:
             with urgent(Urgency.FIRST if row.urgency == commands.URGENT else Urgency.REST):
                 if verb == "find":
                     return self._looked_up(row, await connector.find(command))
                 return Ended(state="done", receipt=await connector.send(command))
         except RateLimited as error:
-            return Ended(state=_before(verb), words=str(error), wait_s=max(error.after_s, 0.1))
+            return Ended(state=_before(row, verb), words=str(error), wait_s=max(error.after_s, 0.1))
         except LoginNeeded as error:
-            return Ended(state=_before(verb), words=str(error), wait_s=LOGIN_S)
+            return Ended(state=_before(row, verb), words=str(error), wait_s=LOGIN_S)
         except Rejected as error:
             return Ended(state="dead", words=str(error))
         except InDoubt as error:
             return self._doubt(row, str(error))
         except ConnectorError as error:  # Retry: it did not happen
-            return Ended(state=_before(verb), words=str(error), wait_s=self._backoff(row.attempts))
+            return Ended(
+                state=_before(row, verb), words=str(error), wait_s=self._backoff(row.attempts)
+            )
         except Hold as hold:
             return Ended(state="dead", words=hold.reason)
         except Exception as error:  # noqa: BLE001 - a bug of a connector stops its lane, not silence
@@ -380,9 +392,9 @@ _DUE = Hot(
 _NEXT_DUE = Hot(select(outbox.c.due_at).where(*_DELIVERABLE).order_by(outbox.c.due_at).limit(1))
 
 
-def _before(verb: str) -> str:
-    """A lookup that failed leaves the doubt; a send that did not happen only waits."""
-    return "in_doubt" if verb == "find" else "waiting"
+def _before(row: Row[Any], verb: str) -> str:
+    """A send that did not happen only waits; but what was in doubt before it still is (H23)."""
+    return "in_doubt" if verb == "find" or row.state == "in_doubt" else "waiting"
 
 
 def retry(work: Work, ids: list[int], *, new_key: bool = False) -> int:

@@ -101,6 +101,7 @@ class Publisher:
             store, seal, clock, network=network, pools=self._pools
         )
         self._failures: dict[str, int] = {}
+        self._doubts: dict[tuple[str, str, str], int] = {}  # unknown outcomes in a row
         self._resume_at: dict[str, datetime] = {}
 
     async def recover(self) -> None:
@@ -313,6 +314,8 @@ class Publisher:
         self, work: Work, system: str, offer: Offer, result: OfferResult, held: set[str]
     ) -> None:
         member = f"{system}:{offer.listing}:{offer.place}"
+        if result.outcome != "unknown":
+            self._doubts.pop((system, offer.listing, offer.place), None)
         if result.outcome == "accepted" or _is_there_already(offer, result):
             publish_rows.shows(work.connection, system, offer, offer.quantity, "", work.now)
             if member in held:
@@ -345,9 +348,16 @@ class Publisher:
         # first, so that what it sold is claimed before the number is written again (H19).
         settle = work.network.stock_writes[system].settle_s
         publish_rows.shows(work.connection, system, offer, result.shown, result.outcome, work.now)
-        due = work.now + timedelta(seconds=settle + 0.2)
+        wait = self._doubtful(system, offer) if result.outcome == "unknown" else 0.2
+        due = work.now + timedelta(seconds=settle + wait)
         tell_again(work.connection, system, offer.sku, due, result.outcome)
         sweep_now(work.connection, system, "order", work.now)
+
+    def _doubtful(self, system: str, offer: Offer) -> float:
+        """A channel that never says what became of an offer is asked ever less often: seconds."""
+        key = (system, offer.listing, offer.place)
+        times = self._doubts[key] = self._doubts.get(key, 0) + 1
+        return min(BACKOFF_MAX_S, BACKOFF_S * 2.0 ** min(times - 1, 10))
 
     async def _call_failed(
         self, system: str, batch: Batch, told_id: int, error: ConnectorError

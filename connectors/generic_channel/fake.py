@@ -35,7 +35,8 @@ class NotPossible(ValueError):
 class Fake:
     """Settings: api_token, webhook_secret, push ("false" is silent), currency, prefix (of order
     ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back), refuses_whole
-    ("true": one bad row, and a stock write is refused without a word about which)."""
+    ("true": one bad row, and a stock write is refused without a word about which), silent_about
+    (SKUs it takes and says nothing of)."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -287,7 +288,9 @@ class Fake:
         if whole and any(row["sku"] not in self._listings for row in rows):
             return _error(422, "bad_request", "a row is not valid")
         now = self._now()
-        return 200, {"results": [self._write(row, now) for row in rows]}
+        results = [self._write(row, now) for row in rows]
+        silent = self._world.settings.get("silent_about", "").split(",")
+        return 200, {"results": [one for one in results if one["sku"] not in silent]}
 
     def _write(self, row: Row, now: str) -> Row:
         listing = self._listings.get(row["sku"])

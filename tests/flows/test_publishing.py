@@ -335,3 +335,20 @@ def test_three_calls_of_four_begin_with_cuts_and_the_fourth_with_the_oldest() ->
     wanted = [in_order(turn, ["cut", "both"], ["again"], ["old", "both"]) for turn in range(5)]
     urgent, fair = ["cut", "both", "again", "old"], ["old", "both", "again", "cut"]
     assert wanted == [urgent, urgent, urgent, fair, urgent]
+
+
+async def test_a_channel_that_never_says_what_became_of_an_offer_is_asked_ever_less_often(
+    tmp_path: Path,
+) -> None:
+    # before, it was told every two seconds for good, and its orders were read each time
+    async with house(tmp_path, settings={"shop": {"silent_about": "TEA"}}) as h:
+        await h.sells(TEA=5, MUG=5)
+        await h.settle(3600)
+        assert h.wires["shop"].count("PUT /stock") < 25
+        h.depot.count("MUG", "EAST", 2)
+        await h.settle(35)
+        assert h.shop.shown("MUG") == 2
+        h.shop._world.settings["silent_about"] = ""
+        await h.settle(700)
+        rows = h.rows("SELECT words FROM published WHERE system = 'shop' AND sku = 'TEA'")
+        assert [row["words"] for row in rows] == [""]

@@ -261,6 +261,15 @@ BUGS = (
         "test_g10_a_flood_of_one_system_does_not_delay_what_another_says",
         says="assert batches <= 4",
     ),
+    Bug(
+        name="a doubt is forgotten when the repeat surely did not happen",
+        file="core/outbox.py",
+        old='    return "in_doubt" if verb == "find" or row.state == "in_doubt" else "waiting"\n',
+        new='    return "in_doubt" if verb == "find" else "waiting"\n',
+        harness=f"{FLOWS}/test_delivering.py::"
+        "test_h23_a_key_older_than_the_memory_of_the_other_side_is_looked_up_first[2]",
+        says="assert",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
