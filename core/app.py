@@ -8,6 +8,7 @@ the same app runs in simulated time.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import random
 from collections.abc import Callable, Mapping
@@ -71,6 +72,7 @@ class App:
     limiters: dict[str, Limiter] = field(default_factory=dict)
     breakers: dict[str, Breaker] = field(default_factory=dict)
     logins: dict[str, Login] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)  # the first system of each
     connectors: dict[str, Any] = field(default_factory=dict)
     backlog: int = 0  # kept and not yet applied: counted now and then, and at each event between
     gate: Gate = field(init=False)
@@ -236,17 +238,38 @@ def _resources(config: Config) -> dict[tuple[str, str], Resource]:
     }
 
 
-def _open_door(app: App, system: System, chance: random.Random, transports: Transports) -> None:
-    manifest = system.manifest
-    limiter = Limiter(
-        {
-            name: BudgetSpec(per_second=budget.per_second, burst=budget.burst)
-            for name, budget in manifest.budgets.items()
-        },
+def _account(system: System) -> str:
+    """What a vendor counts calls by: one application at one address with one credential.
+
+    Two systems of one account share their budgets and their tokens: each alone would draw the
+    whole rate, and of a token that rotates each use would end the other's.
+    """
+    words, secrets = system.manifest.login.words, system.secrets
+    names = sorted(name for name in words.values() if name in secrets)
+    if not names:
+        return system.name
+    parts = [system.manifest.name, system.settings.get("base_url", "")]
+    parts += [secrets[name].reveal() for name in names]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _limiter(app: App, system: System, chance: random.Random) -> Limiter:
+    budgets = {
+        name: BudgetSpec(per_second=budget.per_second, burst=budget.burst)
+        for name, budget in system.manifest.budgets.items()
+    }
+    return Limiter(
+        budgets,
         app.clock,
         on_change=lambda state: _save_soon(app, system.name, state),
         rng=chance,
     )
+
+
+def _open_door(app: App, system: System, chance: random.Random, transports: Transports) -> None:
+    manifest = system.manifest
+    first = app.accounts.setdefault(_account(system), system.name)
+    limiter = app.limiters.get(first) or _limiter(app, system, chance)
     wire = Wire(
         at_once=manifest.at_once,
         timeout_s=manifest.timeout_s,
@@ -256,7 +279,7 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
         transport=transports(system.name),
     )
     values: dict[str, str | Secret] = {**system.settings, **system.secrets}
-    login = Login(
+    login = app.logins.get(first) or Login(
         system.name,
         LoginSpec.of(
             manifest.login.kind,

@@ -285,3 +285,20 @@ async def test_h23_a_key_older_than_the_memory_of_the_other_side_is_looked_up_fi
     assert verbs(h, "book_order")[-1] == ("find" if days else "send")
     if days:
         assert (len(h.books.documents()), h.books.duplicates()) == (1, [])
+
+
+async def test_two_systems_of_one_account_share_its_budget_and_its_login(tmp_path: Path) -> None:
+    # a vendor counts by credential: two marketplaces of one seller are one caller
+    async with house(tmp_path) as h:
+        text = (h.folder / "config.yaml").read_text()
+        (h.folder / "config.yaml").write_text(text.replace(":9/market", ":9/shop"))
+        await h.restart()
+        limiters, logins = h.app.limiters, h.app.logins
+        assert limiters["shop"] is limiters["market"] is not limiters["depot"]
+        assert logins["shop"] is logins["market"] is not logins["depot"]
+        before = limiters["market"].snapshot()["calls"]["left"]
+        await limiters["shop"].acquire("calls", 150)
+        assert limiters["market"].snapshot()["calls"]["left"] == before - 150
+        await h.app.store.write(lambda _: None)  # what is to be saved is saved by now
+        await h.restart()
+        assert h.app.limiters["market"].snapshot()["calls"]["left"] <= before - 150
