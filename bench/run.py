@@ -1,6 +1,6 @@
 """`python -m bench.run [NAME …] [--quick] [--json FILE]`: ratios to floors, then exactness.
 
-Names: intake, reach, sustained, memory, startup, snapshot, offers, catalog; without
+Names: intake, reach, sustained, surge, memory, startup, snapshot, offers, catalog; without
 one, all of them. Exit code 1 when something was not exact. No time is ever asserted.
 """
 
@@ -29,10 +29,11 @@ from bench.measures import Figures, Play
 from bench.record import measured
 from bench.stage import ROOT, Stage
 from bench.startup import WAITING, Startups
+from bench.surge import surge
 
 #: Measured inside one process of their own, without HTTP.
 INSIDE = ("snapshot", "offers", "catalog")
-NAMES = ("intake", "reach", "sustained", "memory", "startup", *INSIDE)
+NAMES = ("intake", "reach", "sustained", "surge", "memory", "startup", *INSIDE)
 #: Those that need no daemon with its fakes around it.
 APART = {"startup", *INSIDE}
 RESULTS = ROOT / "bench" / "results"
@@ -166,6 +167,8 @@ async def _played(asked: argparse.Namespace) -> Play:
                 print(f"measuring {name} …", file=sys.stderr)
                 if name == "memory":
                     await measures.memory(play, asked.orders, asked.memory_max_s)
+                elif name == "surge":
+                    await surge(play)
                 elif name not in APART:
                     await getattr(measures, name)(play)
             play.end()
@@ -247,6 +250,8 @@ def _more(figures: list[Figures]) -> list[str]:
                 ("calls", "calls a change"),
                 ("commits", "commits a change"),
                 ("peak_mib", "peak MiB"),
+                ("backlog", "pushes kept and not decided, at most"),
+                ("zero_ms", "ms from a stop until the last channel shows 0"),
                 ("refused", "refused"),
             )
             if (value := each.median(key)) is not None and (key != "refused" or value)

@@ -8,11 +8,12 @@ the same app runs in simulated time.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from core import in_force, restored, set_back
 from core.breaker import Breaker
-from core.clock import Clock, stamp, unstamp
+from core.clock import Clock, local_day, stamp, unstamp
 from core.config import Config
 from core.config_types import System
 from core.contract import Setup
@@ -73,13 +74,29 @@ class App:
     limiters: dict[str, Limiter] = field(default_factory=dict)
     breakers: dict[str, Breaker] = field(default_factory=dict)
     logins: dict[str, Login] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)  # the first system of each
     connectors: dict[str, Any] = field(default_factory=dict)
-    backlog: int = 0  # kept and not yet applied, as last counted
+    backlog: int = 0  # kept and not yet applied: counted now and then, and at each event between
     gate: Gate = field(init=False)
     intake: Intake = field(init=False)
     sweep: Sweep = field(init=False)
     outbox: Outbox = field(init=False)
     publisher: Publisher = field(init=False)
+
+    def kept(self) -> None:
+        """One more push is on the disk. Counted here, so that a surge within a few seconds, or
+        a count that does not come, cannot carry the backlog past its limit (H46)."""
+        self.backlog += 1
+
+    def settled(self, rows: int) -> None:
+        """So many of what was kept are applied, held or ignored."""
+        self.backlog = max(0, self.backlog - rows)
+
+    @property
+    def may_read(self) -> bool:
+        """Reading stops at half of what may wait, receiving at all of it: what a sweep would
+        bring is safe at its owner, what is pushed may come once only (G13)."""
+        return self.backlog <= self.config.listen.waiting_max // 2
 
     async def close(self) -> None:
         for door in self.doors.values():
@@ -231,17 +248,38 @@ def _resources(config: Config) -> dict[tuple[str, str], Resource]:
     }
 
 
-def _open_door(app: App, system: System, chance: random.Random, transports: Transports) -> None:
-    manifest = system.manifest
-    limiter = Limiter(
-        {
-            name: BudgetSpec(per_second=budget.per_second, burst=budget.burst)
-            for name, budget in manifest.budgets.items()
-        },
+def _account(system: System) -> str:
+    """What a vendor counts calls by: one application at one address with one credential.
+
+    Two systems of one account share their budgets and their tokens: each alone would draw the
+    whole rate, and of a token that rotates each use would end the other's.
+    """
+    words, secrets = system.manifest.login.words, system.secrets
+    names = sorted(name for name in words.values() if name in secrets)
+    if not names:
+        return system.name
+    parts = [system.manifest.name, system.settings.get("base_url", "")]
+    parts += [secrets[name].reveal() for name in names]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _limiter(app: App, system: System, chance: random.Random) -> Limiter:
+    budgets = {
+        name: BudgetSpec(per_second=budget.per_second, burst=budget.burst)
+        for name, budget in system.manifest.budgets.items()
+    }
+    return Limiter(
+        budgets,
         app.clock,
         on_change=lambda state: _save_soon(app, system.name, state),
         rng=chance,
     )
+
+
+def _open_door(app: App, system: System, chance: random.Random, transports: Transports) -> None:
+    manifest = system.manifest
+    first = app.accounts.setdefault(_account(system), system.name)
+    limiter = app.limiters.get(first) or _limiter(app, system, chance)
     wire = Wire(
         at_once=manifest.at_once,
         timeout_s=manifest.timeout_s,
@@ -251,9 +289,15 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
         transport=transports(system.name),
     )
     values: dict[str, str | Secret] = {**system.settings, **system.secrets}
-    login = Login(
+    login = app.logins.get(first) or Login(
         system.name,
-        LoginSpec.of(manifest.login.kind, manifest.login.words, values, private=system.private),
+        LoginSpec.of(
+            manifest.login.kind,
+            manifest.login.words,
+            values,
+            private=system.private,
+            expires_at=_midnight_after(app, system.login_ends),
+        ),
         clock=app.clock,
         wire=wire,
         load=lambda name: _load_token(app, system.name, name),
@@ -280,6 +324,11 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
     app.breakers[system.name] = breaker
     app.logins[system.name] = login
     app.doors[system.name] = door
+
+
+def _midnight_after(app: App, day: date | None) -> datetime | None:
+    """The end of a day as the company's calendar has it."""
+    return local_day(day, app.network.zone).end if day else None
 
 
 def _connect(app: App, system: System) -> Any:

@@ -92,6 +92,17 @@ class Breaker:
         """How long a lane need not even try. 0 while a call may be let in."""
         return max(0.0, self._until - now) if self._state is State.OPEN else 0.0
 
+    def room(self, now: float) -> int:
+        """How many calls would be admitted now."""
+        match self._state:
+            case State.OPEN:
+                return int(now >= self._until)
+            case State.HALF_OPEN:
+                return 0 if self._flying else 1
+            case State.RAMP:
+                return max(0, self._wide - self._flying)
+        return self._at_once
+
     def succeeded(self, admitted: Pass) -> None:
         """The system answered, be it with a refusal."""
         if not self._landed(admitted):

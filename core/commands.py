@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from core import holds
@@ -137,12 +137,19 @@ def _look_again(work: Work, cause: str) -> None:
 
 
 def asked_before(work: Work, order_id: int, kind: str) -> int:
-    """How often this kind was asked for this order; the next revision is one more."""
+    """How often this kind was asked for this order; the next revision is one more.
+
+    What was taken back before it left was never asked, so its key is the next one again.
+    """
     return int(_ASKED(work.connection, order_id=order_id, kind=kind).scalar_one())
 
 
 _ASKED = Hot(
     select(func.count())
     .select_from(outbox)
-    .where(outbox.c.order_id == bindparam("order_id"), outbox.c.kind == bindparam("kind"))
+    .where(
+        outbox.c.order_id == bindparam("order_id"),
+        outbox.c.kind == bindparam("kind"),
+        outbox.c.state != literal_column("'taken_back'"),
+    )
 )

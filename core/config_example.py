@@ -116,6 +116,7 @@ EXAMPLE: Tree = {
 #: Options the example cannot switch on (a file that is not there), shown in a comment.
 UNUSED: dict[str, str] = {
     "seal_key_old": "${TRUECOUNT_SEAL_KEY_OLD}",
+    "systems.*.login_ends": "2027-01-31",
     "systems.*.ca_file": "/etc/truecount/our-ca.pem",
     "systems.*.mappings": "mappings/shopify-main",
     "systems.*.stock_source": "{basis: on_hand, ordered_by: counter, settle: 0s}",

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Literal, cast
 
@@ -91,6 +92,7 @@ def _system(
         secrets=_secrets(fields, manifest, around),
         network=network,
         ca_file=_ca_file(fields, around.folder),
+        login_ends=_day(fields, "login_ends"),
         mappings=around.folder / own if own else around.mappings / manifest.name,
         every_s=_every(fields, manifest),
         ignore_places=frozenset(fields.words("ignore_places")),
@@ -212,6 +214,15 @@ def _secrets(fields: Fields, manifest: Manifest, around: Around) -> dict[str, Se
                 f"{manifest.name}: {secret.what}",
             )
     return found
+
+
+def _day(fields: Fields, key: str) -> date | None:
+    text = fields.text(key)
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        fields.refuse(key, f"is {quoted(text)}, not a day like 2027-01-31")
+        return None
 
 
 def _ca_file(fields: Fields, folder: Path) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -62,6 +63,7 @@ class System:
     ignore_places: frozenset[str]
     stock_source: StockSource | None
     limits: Limits
+    login_ends: date | None  # the last day its credential works, as the operator says
     line: int
 
     @property

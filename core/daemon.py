@@ -27,6 +27,7 @@ from core import items_in_force, mappings_in_force, rules_in_force, set_back
 from core.app import App, open_state, put_right, save_breakers
 from core.crash import crash_point
 from core.errors import Busy, ConfigError, Problem, TruecountError
+from core.rounds import Rounds
 from core.store.refusals import unusable
 from core.web.operations import Check
 from core.web.server import WebServer
@@ -117,6 +118,8 @@ class Daemon:
         self.tasks: list[asyncio.Task[None]] = []
         self._asides: list[asyncio.Task[None]] = []
         self.scheduler = AsyncIOScheduler(timezone="UTC")
+        self.rounds = Rounds(app)
+        self.woken_at = app.clock.monotonic()  # when the scheduler last woke anything
         self.stopping = asyncio.Event()
         self.on_started: list[Callable[[], None]] = []
         self.on_stopping: list[Callable[[], None]] = []
@@ -156,6 +159,7 @@ class Daemon:
         self._add("intake", self._intake, lambda: None)
         self._add("clock", self._clock, lambda: None)
         self._add("rules", self._rules, lambda: rules_in_force.next_due(app))
+        self._add("rounds", self.rounds.make_if_due, lambda: self.rounds.due_at)
         for name, system in app.config.systems.items():
             at_once = system.manifest.at_once
             if system.manifest.reads:
@@ -196,6 +200,7 @@ class Daemon:
 
     async def _intake(self) -> bool:
         rows, outcome = await self.app.intake.run_once()
+        self.app.settled(rows)
         if outcome.queued:
             self.wake("outbox")
         if outcome.changed:
@@ -224,6 +229,8 @@ class Daemon:
         return moved
 
     async def _sweep(self, system: str) -> bool:
+        if not self.app.may_read:
+            return False
         fetched = await self.app.sweep.run_fetches(system)
         if fetched:
             self.wake("intake")
@@ -242,7 +249,9 @@ class Daemon:
     async def _deliver(self, system: str, at_once: int) -> bool:
         if self.app.doors[system].closed_for_s > 0:
             return False
-        delivered = await self.app.outbox.deliver_due(system, at_once)
+        # The probe after an outage may be another's; one attempt then waits its turn.
+        room = max(1, min(at_once, self.app.doors[system].room))
+        delivered = await self.app.outbox.deliver_due(system, room)
         if delivered:
             self.wake("publish")
             self.wake("outbox")
@@ -293,12 +302,14 @@ class Daemon:
         for name, job, every_s in self.jobs:
             self._every(every_s, job, name)
         self.scheduler.start()
+        self.rounds.woken_at = lambda: self.woken_at
 
     async def _wake(self, kind: str) -> None:
         self.wake(kind)
 
     def _every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
         async def guarded() -> None:
+            self.woken_at = self.app.clock.monotonic()
             try:
                 await job()
             except Exception:  # noqa: BLE001 - one failed run must not end the schedule

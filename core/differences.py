@@ -128,7 +128,11 @@ def _last_command(ledger: str, kind: str, name: str) -> Subquery:
     """The newest command of a kind, for each order that has one."""
     newest = (
         select(func.max(s.outbox.c.id))
-        .where(s.outbox.c.system == ledger, s.outbox.c.kind == kind)
+        .where(
+            s.outbox.c.system == ledger,
+            s.outbox.c.kind == kind,
+            s.outbox.c.state != "taken_back",  # it never left: as if it had not been asked
+        )
         .group_by(s.outbox.c.order_id)
     )
     return select(s.outbox).where(s.outbox.c.id.in_(newest)).subquery(name)
@@ -267,6 +271,8 @@ def _unfinished(words: _Words, kind: str, state: str, since: str) -> Difference:
         return words.difference(
             "explained", f"{what} is refused; `truecount dead` says why", since=since
         )
+    if state == "discarded":
+        return words.difference("explained", f"{what} was given up by a person", since=since)
     return words.difference("in_flight", f"{what} is {state.replace('_', ' ')}", since=since)
 
 

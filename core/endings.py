@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, update
 
-from core import claim_moves, commands, holds, kit_lines, ledger, order_rows
+from core import claim_moves, commands, holds, kit_lines, ledger, order_rows, taking_back
 from core.clock import stamp, unstamp
 from core.lifecycle import State
 from core.model import BookInvoice, CancelFulfillment, CancelOrder, Order
@@ -109,14 +109,25 @@ def cancel(work: Work, row: Row[Any], before: Order, order: Order) -> None:
         if before.cancelled_at is None:
             too_late(work, row)
         return
-    if not row.asked:
+    if not row.asked or taking_back.take_back(work, row, row.asked, "cancelled before it left"):
         finish_cancel(work, row.id)
         return
-    location = work.network.locations[row.location]
-    revision = row.asked.rpartition(":")[2]  # of what is cancelled: each ask has one cancel
-    key = commands.key_of(row.system, order.key, "cancel_fulfillment", revision)
-    record = CancelFulfillment(reference=key, target=row.asked, reason="cancelled on the channel")
+    location, key = work.network.locations[row.location], _cancel_key(row)
+    reason = "cancelled on the channel" if order.cancelled_at else "refunded on the channel"
+    record = CancelFulfillment(reference=key, target=row.asked, reason=reason)
     commands.ask(work, location.ships, "cancel_fulfillment", record, order_id=row.id)
+
+
+def _cancel_key(row: Row[Any]) -> str:
+    """Of the revision that is cancelled: each ask has one cancel."""
+    revision = row.asked.rpartition(":")[2]
+    return commands.key_of(row.system, row.external_id, "cancel_fulfillment", revision)
+
+
+def wanted_again(work: Work, row: Row[Any]) -> None:
+    """The channel wants a cancelled order after all: a cancel nobody has heard of is recalled."""
+    if row.asked:
+        taking_back.take_back(work, row, _cancel_key(row), "the channel wants the order again")
 
 
 def finish_cancel(work: Work, order_id: int) -> None:
@@ -133,7 +144,7 @@ def finish_cancel(work: Work, order_id: int) -> None:
         return
     order_rows.set_state(work, row, State.CANCELLED)
     work.steps.add(4, "order.cancelled", system=row.system, order_id=order_id)
-    if not row.booked:
+    if not row.booked or taking_back.take_back(work, row, row.booked, "cancelled before it left"):
         return
     key = commands.key_of(row.system, row.external_id, "cancel_order", "1")
     for erp in work.network.ledgers:
@@ -157,6 +168,7 @@ def too_late(work: Work, row: Row[Any]) -> None:
         reason="the channel cancelled this order, but the warehouse has shipped it",
         next_step="Stop the parcel with the courier, or expect it back as a return.",
     )
+    taking_back.unwanted_confirmations(work, row)
     work.steps.add(4, "order.cancelled_too_late", system=row.system, order_id=row.id)
 
 

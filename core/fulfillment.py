@@ -43,7 +43,8 @@ def advance(work: Work, order_id: int) -> None:
         return
     order = order_rows.read(work, row)
     own = order_rows.lines_of(work, order_id)
-    if order.cancelled_at is not None or _emptied(order, own):
+    over = order.cancelled_at is not None or lifecycle.is_refunded(order)
+    if over or _emptied(order, own):
         if not row.asked:  # else the warehouse decides (S15)
             endings.finish_cancel(work, order_id)
         return

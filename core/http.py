@@ -9,6 +9,7 @@ connector has no retry, no limit, no login and no try/except.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from datetime import datetime, timedelta
 
 import tenacity
 
+from core import exchanges
 from core.addresses import why_not_url
 from core.answers import Gone, Sorted, http_date, sort_status, words_of
 from core.breaker import Breaker, Pass
@@ -45,6 +47,11 @@ Observer = Callable[[str, str, str, int, float], None]
 READ_TRIES = 3
 READ_TRIES_S = 10.0
 _READ_PAUSE_S = 0.25
+#: So many refused logins in a row, and the system is left alone: a key that is tried by every
+#: lane gets an account locked. One call asks again after this, doubled, at most five minutes.
+LOGINS_REFUSED = 2
+LOGIN_PAUSE_S = 30.0
+LOGIN_PAUSE_MAX_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +74,33 @@ class _Fault:
     gone: Gone = ""
     momentary: bool = False
     login: bool = False
+
+
+@dataclass(slots=True)
+class _RefusedLogins:
+    """How often in a row our login was refused, and until when nobody asks again."""
+
+    count: int = 0
+    until: float = -math.inf
+    error: LoginNeeded | None = None
+
+    def admit(self, now: float) -> None:
+        """Raises the same refusal while the system is left alone; lets one call ask after that."""
+        if self.error is None or self.count < LOGINS_REFUSED:
+            return
+        if now < self.until:
+            raise LoginNeeded(self.error.what, words=self.error.words, status=self.error.status)
+        self._leave_alone(now)  # the others wait for the one that asks
+
+    def again(self, error: LoginNeeded, now: float) -> None:
+        self.error = error
+        self.count += 1
+        if self.count >= LOGINS_REFUSED:
+            self._leave_alone(now)
+
+    def _leave_alone(self, now: float) -> None:
+        doublings = min(self.count - LOGINS_REFUSED, 8)
+        self.until = now + min(LOGIN_PAUSE_MAX_S, LOGIN_PAUSE_S * float(2**doublings))
 
 
 class Door:
@@ -96,6 +130,7 @@ class Door:
         self._clock = clock
         self._observer = observer
         self._offset_s = 0.0
+        self._logins = _RefusedLogins()
         self._freed = asyncio.Event()
         # Spreads repeats; nothing secret depends on it.
         self._rng = rng or random.Random()  # noqa: S311
@@ -147,8 +182,19 @@ class Door:
 
     @property
     def closed_for_s(self) -> float:
-        """While the system is known to be down, so long no lane need try (H30)."""
-        return self._breaker.closed_for_s(self._clock.monotonic())
+        """While it is known to be down (H30) or refuses our login, so long no lane need try."""
+        now = self._clock.monotonic()
+        return max(self._breaker.closed_for_s(now), self._logins.until - now, 0.0)
+
+    @property
+    def room(self) -> int:
+        """Calls that would be let in now: one probe after an outage, then two, four …"""
+        return min(self._spec.at_once, self._breaker.room(self._clock.monotonic()))
+
+    @property
+    def login_needed(self) -> LoginNeeded | None:
+        """Why nobody gets in until a person renews the login; None while it works."""
+        return self._logins.error if self._logins.count >= LOGINS_REFUSED else None
 
     async def aclose(self) -> None:
         await self._login.aclose()
@@ -179,6 +225,19 @@ class Door:
 
     async def _logged_in(self, ask: Ask) -> Answer | _Fault:
         """A 401 is answered by one refresh and one repeat; a refused call did not happen (H28)."""
+        self._logins.admit(self._clock.monotonic())
+        try:
+            result = await self._twice_at_most(ask)
+        except LoginNeeded as error:
+            self._logins.again(error, self._clock.monotonic())
+            raise
+        if isinstance(result, _Fault) and isinstance(result.error, LoginNeeded):
+            self._logins.again(result.error, self._clock.monotonic())
+        elif not (isinstance(result, _Fault) and result.gone):
+            self._logins = _RefusedLogins()
+        return result
+
+    async def _twice_at_most(self, ask: Ask) -> Answer | _Fault:
         used: list[Mapping[str, str]] = []
         result = await self._admitted(ask, used)
         if not (isinstance(result, _Fault) and result.login):
@@ -245,6 +304,7 @@ class Door:
             finally:
                 self._gate.leave()
             self._report(ask, outcome)
+            exchanges.tell(ask, outcome)
             limited = isinstance(outcome, Raw) and outcome.status == 429
         finally:
             self._limiter.landed(ask.budget, ask.cost, limited=limited)

@@ -118,6 +118,16 @@ def pending(connection: Connection, *, after: int, limit: int) -> Sequence[Row[t
     return connection.execute(_PENDING, {"after": after, "limit": limit}).all()
 
 
+def pending_of(
+    connection: Connection, system: str, *, after: int, limit: int
+) -> Sequence[Row[tuple[object, ...]]]:
+    """The same of one system only."""
+    return connection.execute(
+        _PENDING.where(inbox.c.system == bindparam("system")),
+        {"system": system, "after": after, "limit": limit},
+    ).all()
+
+
 def waits(connection: Connection, system: str, resource: str) -> bool:
     """Is anything of this resource kept and not decided yet?"""
     return _WAITS(connection, system=system, resource=resource).one_or_none() is not None

@@ -9,6 +9,7 @@ shopkeeper understands; nothing is dropped (G14).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -58,6 +59,10 @@ from core.work import Work
 
 #: Rows decided in one transaction at most; one fsync serves them all.
 BATCH = 64
+#: … and no more than about so much work: until it is done no push can be answered (H46).
+DECIDE_S = 0.05
+#: A batch that was dear is believed at once, and forgotten by so much with each cheaper one.
+FORGET = 0.2
 #: Rows that one statement names at most: SQLite takes so many values and no more.
 REPLAYED = 10_000
 
@@ -85,6 +90,8 @@ class Intake:
         self._clock = clock
         self._network = network
         self._batch, self._page = batch, page
+        self._row_s = 0.0  # what one row costs, as last measured
+        self._turns = deque(["", *sorted(connectors)])
         self._understanding = Understanding(seal, book=book, connectors=connectors, hears=hears)
 
     async def run_once(self) -> tuple[int, Outcome]:
@@ -93,36 +100,74 @@ class Intake:
             rows = self._next(connection)
         if not rows:
             return 0, Outcome()
+        began = self._clock.monotonic()
         understood = [self._understanding.of(row) for row in rows]
         crash_point("intake.understood")
-        now = self._clock.now()
+        spent_s, now = self._clock.monotonic() - began, self._clock.now()
         outcome = await self._store.write(
             lambda connection: self._decide(connection, understood, now)
         )
         crash_point("intake.decided")
+        row_s = (spent_s + outcome.spent_s) / len(rows)
+        self._row_s = max(row_s, self._row_s + FORGET * (row_s - self._row_s))
         for steps in outcome.steps:
             steps.tell()
         return outcome.rows, outcome
 
     def _next(self, connection: Connection) -> Sequence[Row[Any]]:
-        """A batch of what waits longest; of readings that came one after another a page."""
-        rows = inbox.pending(connection, after=0, limit=self._batch)
-        if len(rows) < self._batch or many_readings.leading(rows) < self._batch:
+        """A batch of what waits longest; where more waits than that, the systems take turns.
+
+        A flood of one system then delays only itself (G10): the shelf that was counted empty
+        is not behind ten thousand orders of a channel, nor they behind a nightly list (H46).
+        """
+        limit = self._limit()
+        rows = inbox.pending(connection, after=0, limit=limit)
+        if len(rows) < limit:
             return rows
-        more = self._page - self._batch
-        rows = [*rows, *inbox.pending(connection, after=rows[-1].seq, limit=more)]
+        return self._page_of(connection, rows, self._whose_turn(connection))
+
+    def _limit(self) -> int:
+        """As many rows as can be decided in DECIDE_S; in simulated time they cost nothing."""
+        if self._row_s * self._batch <= DECIDE_S:
+            return self._batch
+        return max(1, int(DECIDE_S / self._row_s))
+
+    def _whose_turn(self, connection: Connection) -> str:
+        """The next system of which anything waits; "" is the turn of what waits longest."""
+        while True:
+            self._turns.rotate(-1)
+            system = self._turns[0]
+            if not system or inbox.pending_of(connection, system, after=0, limit=1):
+                return system
+
+    def _page_of(
+        self, connection: Connection, oldest: Sequence[Row[Any]], system: str
+    ) -> Sequence[Row[Any]]:
+        """A batch of one system, or the oldest; of readings one after another a whole page."""
+
+        def more(after: int, limit: int) -> Sequence[Row[Any]]:
+            if system:
+                return inbox.pending_of(connection, system, after=after, limit=limit)
+            return inbox.pending(connection, after=after, limit=limit)
+
+        limit = len(oldest)
+        rows = more(0, limit) if system else oldest
+        if many_readings.leading(rows) < limit:
+            return rows
+        rows = [*rows, *more(rows[-1].seq, self._page - limit)]
         return rows[: many_readings.leading(rows)]
 
     def _decide(
         self, connection: Connection, understood: Sequence[Understood], now: datetime
     ) -> Outcome:
-        outcome = Outcome()
+        outcome, began = Outcome(), self._clock.monotonic()
         begin = partial(Work.begin, connection, self._network(), self._seal, now)
         for rows in many_readings.parts(understood):
             if len(rows) > 1:
                 self._together(begin, rows, outcome)
             else:
                 self._alone(begin, rows[0], outcome)
+        outcome.spent_s = self._clock.monotonic() - began
         return outcome
 
     def _alone(self, begin: Begin, one: Understood, outcome: Outcome) -> Work:
@@ -250,6 +295,7 @@ class Outcome:
     """What a batch set in motion, so that the next stops are woken at once."""
 
     rows: int = 0
+    spent_s: float = 0.0
     steps: list[Steps] = field(default_factory=list)
     queued: int = 0
     changed: int = 0

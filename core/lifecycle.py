@@ -113,6 +113,11 @@ def wants_nothing(order: Order) -> bool:
     return order.complete and not units and not order.total.minor
 
 
+def is_refunded(order: Order) -> bool:
+    """All the money went back: what has not left by now is not to leave any more."""
+    return order.complete and order.payment is Payment.REFUNDED
+
+
 def blockers(
     order: Order,
     *,

@@ -13,6 +13,7 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ import tenacity
 
 from core.addresses import why_not_url
 from core.answers import retry_after_s, words_of
-from core.clock import Clock
+from core.clock import Clock, stamp, unstamp
 from core.crash import crash_point
 from core.errors import ConfigError, ConnectorError, LoginNeeded, Problem, RateLimited, Retry
 from core.seal import hide
@@ -71,6 +72,8 @@ class LoginSpec:
     refresh_token: str = field(default="", repr=False)
     sends: Literal["form", "json"] = "form"
     rotates: bool = False
+    expires_in: str = ""  # where its answer says how many seconds the login itself lives
+    expires_at: datetime | None = None  # as the operator wrote it down
     private: bool = False  # the system's `network: private`
 
     @classmethod
@@ -81,6 +84,7 @@ class LoginSpec:
         values: Mapping[str, str | Secret],
         *,
         private: bool = False,
+        expires_at: datetime | None = None,
     ) -> LoginSpec:
         """`words`: the manifest's keys; `values`: the system's settings and secrets by name."""
 
@@ -106,6 +110,8 @@ class LoginSpec:
             refresh_token=value("refresh_token"),
             sends="json" if words.get("sends") == "json" else "form",
             rotates=words.get("rotates", "") in ("true", "yes"),
+            expires_in=words.get("expires_in", ""),
+            expires_at=expires_at,
             private=private,
         )
 
@@ -168,6 +174,15 @@ class Login:
         if self._token is None:
             return None
         return max(0.0, self._token.good_until - self._clock.monotonic())
+
+    async def ends_at(self) -> datetime | None:
+        """When the login itself ends and a person must renew it, as far as anybody has said.
+
+        The system's own word, given with the last token, beats what the operator wrote down.
+        """
+        chain = await self._chain()
+        said = chain.get("ends_at") if chain else None
+        return unstamp(said) if said else self._spec.expires_at
 
     async def headers(self) -> Mapping[str, str]:
         """Headers that log in now. Raises LoginNeeded, or Retry where tokens cannot be had."""
@@ -251,12 +266,14 @@ class Login:
             answer = await self._ask(_grant(used))
         given = answer.get("refresh_token")
         newer = given if isinstance(given, str) and given else used
-        if newer != current:
+        ends_at = self._ends_at(answer)
+        if newer != current or _is_news(ends_at, await self.ends_at()):
             hide(newer)
             chain = {
                 "current": newer,
                 "before": used if used != newer else "",
                 "seed": _fingerprint(self._spec.refresh_token),
+                "ends_at": stamp(ends_at) if ends_at else "",
             }
             crash_point("token.answered", self._system)
             await self._store(STORED, dump_json(chain).decode())
@@ -265,12 +282,24 @@ class Login:
 
     async def _refresh_tokens(self) -> tuple[str, str]:
         """The newest one and the one before. A token newly set by the operator beats both."""
-        stored = await self._load(STORED)
-        chain = load_json(stored.encode()) if stored else {}
-        if chain.get("seed") != _fingerprint(self._spec.refresh_token):
+        chain = await self._chain()
+        if chain is None:
             return self._spec.refresh_token, ""
         hide(chain["current"], chain["before"])
         return chain["current"], chain["before"]
+
+    async def _chain(self) -> Mapping[str, str] | None:
+        """What is stored of the refresh token that the operator has set; None: nothing yet."""
+        stored = await self._load(STORED) if self._spec.kind == "refresh_token" else None
+        chain: dict[str, str] = load_json(stored.encode()) if stored else {}
+        return chain if chain.get("seed") == _fingerprint(self._spec.refresh_token) else None
+
+    def _ends_at(self, answer: Mapping[str, Any]) -> datetime | None:
+        """When the refresh token ends, where its answer says so."""
+        said = answer.get(self._spec.expires_in) if self._spec.expires_in else None
+        if said is None:
+            return None
+        return self._clock.now() + timedelta(seconds=_seconds(said))
 
     async def _ask(self, grant: Mapping[str, str]) -> Mapping[str, Any]:
         """Ask the token endpoint, a few times where it was not there. No secret in any error."""
@@ -388,6 +417,13 @@ def _seconds(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return _LIFE_DEFAULT_S
+
+
+def _is_news(said: datetime | None, known: datetime | None) -> bool:
+    """Told in seconds, the same end comes out a moment later each time."""
+    if said is None:
+        return False
+    return known is None or abs(said - known) > timedelta(seconds=_LIFE_DEFAULT_S)
 
 
 def _seen(task: asyncio.Task[None]) -> None:

@@ -247,7 +247,7 @@ def _login(
     needed, allowed = LOGIN_WORDS.get(kind, ((), ()))
     for key in ("header", "prefix", "secret", "user", "url", "client_id", "client_secret"):
         _login_word(fields, key, words)
-    for key in ("refresh_token", "sends", "rotates"):
+    for key in ("refresh_token", "sends", "rotates", "expires_in"):
         _login_word(fields, key, words)
     for key in needed:
         if key not in words:
@@ -320,6 +320,7 @@ def _accepts(fields: Fields) -> dict[str, AcceptSpec]:
         found[word] = AcceptSpec(
             safe_by=one.choice("safe_by"),
             lookup_after_s=one.seconds("lookup_after"),
+            key_memory_s=one.seconds("key_memory"),
             urgency=one.choice("urgency"),
         )
     return found

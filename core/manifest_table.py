@@ -15,7 +15,10 @@ LOGIN_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "header": (("header", "secret"), ("prefix",)),
     "bearer": (("secret",), ()),
     "basic": (("user", "secret"), ()),
-    "refresh_token": ((*_TOKEN, "refresh_token", "sends", "header"), ("prefix", "rotates")),
+    "refresh_token": (
+        (*_TOKEN, "refresh_token", "sends", "header"),
+        ("prefix", "rotates", "expires_in"),
+    ),
     "client_credentials": ((*_TOKEN, "sends", "header"), ("prefix",)),
     "session": ((), ("user", "secret")),
 }
@@ -51,6 +54,7 @@ _DOORS: Table = {
     "login.refresh_token": Option("text", "the name of a setting or secret"),
     "login.sends": Option("text", "form or json"),
     "login.rotates": Option("text", "a new refresh token comes with each access token"),
+    "login.expires_in": Option("text", "where its answer says how long the refresh token lives"),
     "hooks": Option("block", "how pushes arrive"),
     "hooks.scheme": Option(
         "choice",
@@ -85,6 +89,9 @@ _WORK: Table = {
         choices=("key", "reference", "lookup", "absolute", "none"),
     ),
     "accepts.*.lookup_after": Option("duration", "wait before looking it up", default="0s"),
+    "accepts.*.key_memory": Option(
+        "duration", "how long it remembers a key; after that it is looked up", default="24h"
+    ),
     "accepts.*.urgency": Option(
         "choice", "what goes first", default="normal", choices=("high", "normal")
     ),

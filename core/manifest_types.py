@@ -56,6 +56,7 @@ class ReadSpec:
 class AcceptSpec:
     safe_by: str
     lookup_after_s: float
+    key_memory_s: float
     urgency: str
 
 

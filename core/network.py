@@ -54,6 +54,7 @@ class Accepts:
     safe_by: str
     lookup_after_s: float = 0.0
     urgent: bool = False
+    key_memory_s: float = 86_400.0  # how long it remembers a key it has seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ def network_of(config: Config) -> Network:
                 safe_by=spec.safe_by,
                 lookup_after_s=spec.lookup_after_s,
                 urgent=spec.urgency == "high",
+                key_memory_s=spec.key_memory_s,
             )
             for name, s in systems.items()
             for kind, spec in s.manifest.accepts.items()

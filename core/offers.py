@@ -234,12 +234,40 @@ def _offer(work: Work, row: Row[Any], quantity: int, shown: int | None) -> Offer
     )
 
 
+#: Ranks of a number that is to be told: what prevents an oversell leaves first.
+ZERO, CUT, RAISE, NOTHING = range(4)
+
+
+def _rank(quantity: int, shown: int | None) -> int:
+    if quantity == 0:
+        return ZERO
+    return CUT if shown is None or quantity < shown else RAISE
+
+
 def lower_first(offer: Offer) -> tuple[int, str]:
-    """Zeros, then cuts, then raises: what prevents an oversell leaves first."""
-    if offer.quantity == 0:
-        return (0, offer.listing)
-    cut = offer.shown is None or offer.quantity < offer.shown
-    return (1 if cut else 2, offer.listing)
+    """Zeros, then cuts, then raises."""
+    return (_rank(offer.quantity, offer.shown), offer.listing)
+
+
+def ranks(work: Work, system: str, skus: Sequence[str], sellable: Sellable) -> Mapping[str, int]:
+    """How urgent each of these SKUs is on one channel, by its pool: a look, no decision."""
+    if not work.network.owners.may_offer(system):
+        return {}
+    by_sku = _listings(work.connection, system, skus)
+    return {
+        sku: min(_rank_of(work, system, row, sellable) for row in rows)
+        for sku, rows in by_sku.items()
+    }
+
+
+def _rank_of(work: Work, system: str, row: Row[Any], sellable: Sellable) -> int:
+    if not work.network.serving_place(system, row.place):
+        return NOTHING
+    pool = pool_of(work, system, row.sku, row.place, sellable)
+    quantity = offered_of(work, system, row.sku, row.place, pool).units
+    if quantity == row.acked and not row.trouble:
+        return NOTHING
+    return _rank(quantity, row.acked if row.acked is not None else row.shown)
 
 
 def urgency(offers: Iterable[Offer]) -> Urgency:

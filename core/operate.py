@@ -1,4 +1,4 @@
-"""What an operator may change while the daemon runs: retry, replay, reload, sweep, stop-sell.
+"""What an operator may change while the daemon runs: retry, discard, replay, reload, stop-sell, …
 
 The command line asks the running daemon over its operations port; with no daemon
 running it takes the lock and does the same itself. Every verb is recorded.
@@ -25,7 +25,9 @@ from core import (
     readings,
     restored,
     rules_in_force,
+    silence,
     sweep,
+    taking_back,
 )
 from core.app import App
 from core.clock import written
@@ -37,7 +39,7 @@ from core.rule_kinds import Override, StopSell
 from core.store import schema as s
 from core.work import Work
 
-VERBS = ("retry", "replay", "reload", "sweep", "accept", "stop-sell", "resume-sell")
+VERBS = ("retry", "discard", "replay", "reload", "sweep", "accept", "stop-sell", "resume-sell")
 #: The longest reason an operator gives; it stands in tables and in the log.
 REASON_LETTERS_MAX = 200
 
@@ -54,6 +56,8 @@ async def operate(app: App, verb: str, words: dict[str, Any]) -> dict[str, Any]:
         return await _replay(app, words)
     if verb == "reload":
         return await _reload(app, accepted=bool(words.get("yes")))
+    if verb == "discard":
+        return await _discard(app, words)
     if verb == "accept":
         return await _accept(app, words.get("hold"))
     if verb == "sweep":
@@ -95,6 +99,28 @@ async def _retry(app: App, ids: list[int], *, new_key: bool) -> dict[str, Any]:
         return count
 
     return {"retried": await app.store.write(unit)}
+
+
+async def _discard(app: App, words: dict[str, Any]) -> dict[str, Any]:
+    """These dead commands are given up for good; what waits behind them goes on."""
+    ids, why = _ids(words), f"{_said(words, 'by')}: {_said(words, 'reason')}"
+    if not ids:
+        raise Unknown("name the commands to discard, as `truecount dead` prints them")
+
+    def unit(connection: Connection) -> int:
+        work = _work(app, connection)
+        rows = connection.execute(select(s.outbox).where(s.outbox.c.id.in_(ids))).all()
+        states = {row.id: row.state for row in rows}
+        for command in ids:
+            if states.get(command) != "dead":
+                state = states.get(command, "not there")
+                raise Unknown(f"command {command} is {state.replace('_', ' ')}, not dead")
+        for row in rows:
+            taking_back.discard(work, row, why)
+        work.finish()
+        return len(rows)
+
+    return {"discarded": await app.store.write(unit)}
 
 
 async def _replay(app: App, words: dict[str, Any]) -> dict[str, Any]:
@@ -199,7 +225,7 @@ async def _accept(app: App, hold: object) -> dict[str, Any]:
         elif found.cause == restored.CAUSE:
             restored.go_on(work)
             count = 1
-        elif found.cause.startswith(holds.LATE):
+        elif found.cause.startswith((holds.LATE, silence.CAUSE)):
             count = _close_all(work, connection, found.id)
         else:
             raise Unknown(f"it closes by itself when its cause is gone: {found.next_step}")

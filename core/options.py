@@ -121,6 +121,11 @@ _SYSTEMS: Table = {
         "pairs", "What its connector asks for; see connectors/CONNECTOR/README.md."
     ),
     "systems.*.secrets": Option("pairs", "Its credentials: NAME: ${ENV}, or NAME_file: path."),
+    "systems.*.login_ends": Option(
+        "text",
+        "The day its credential ends, like 2027-01-31, where you know it and the system does not\n"
+        "say so itself. Two weeks before it is an exception and stands in the mail.",
+    ),
     "systems.*.ca_file": Option(
         "text",
         "A certificate authority to trust for this system only. There is no switch that turns\n"

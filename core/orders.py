@@ -10,7 +10,18 @@ from typing import Any
 
 from sqlalchemy import Row, insert, update
 
-from core import commands, edits, endings, fulfillment, holds, lifecycle, order_rows, quotas, stock
+from core import (
+    commands,
+    edits,
+    endings,
+    fulfillment,
+    holds,
+    lifecycle,
+    order_rows,
+    quotas,
+    stock,
+    taking_back,
+)
 from core.clock import stamp
 from core.copies import keep_copy
 from core.lifecycle import State
@@ -92,7 +103,13 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
         endings.cancel(work, row, before, order)
     elif row.state in (State.CANCELLED, State.SHIPPED):
         edits.show_difference(work, row, before, order)
+    elif lifecycle.is_refunded(order):
+        endings.cancel(work, row, before, order)
     else:
+        if before.cancelled_at is not None or lifecycle.is_refunded(before):
+            endings.wanted_again(work, row)
+        taking_back.reopen(work, row)
+        row = order_rows.by_id(work, row.id)
         edits.follow_lines(work, row, order)
         if row.asked:
             edits.show_difference(work, row, before, order)

@@ -35,13 +35,13 @@ from sqlalchemy import (
     update,
 )
 
-from core import aliases, commands, fulfillment, outcomes
+from core import aliases, commands, exchanges, fulfillment, outcomes
 from core.clock import Clock, stamp, unstamp
 from core.codec import from_json
 from core.contract import Command, Receipt
 from core.crash import crash_point
 from core.errors import ConnectorError, Hold, InDoubt, LoginNeeded, RateLimited, Rejected
-from core.limiter import urgent
+from core.limiter import Urgency, urgent
 from core.mapping.book import MappingBook
 from core.model import COMMANDS
 from core.network import Network
@@ -51,15 +51,15 @@ from core.seal import Seal
 from core.steps import Steps
 from core.store.engine import Store
 from core.store.hot import Hot
-from core.store.schema import attempts, meta, outbox
+from core.store.schema import ENDED, attempts, meta, outbox
 from core.strict import dump_json, load_json
 from core.work import Work
 
 #: Backoff of a command that did not happen: 2 s, doubled, at most 5 minutes, with jitter.
 BACKOFF_S = 2.0
 BACKOFF_MAX_S = 300.0
-#: A login that a person must renew is tried again this often.
-LOGIN_S = 300.0
+#: A login that a person must renew is tried again this often; its door pauses for all of them.
+LOGIN_S = 60.0
 #: Two negative lookups apart before a command is sent again (H22).
 LOOKUPS = 2
 
@@ -67,6 +67,8 @@ LOOKUPS = 2
 URGENCIES = (commands.URGENT, commands.NORMAL)
 #: States in which the head of a lane may be tried; `sending` is in flight, `dead` a person's.
 DELIVERABLE = ("queued", "waiting", "in_doubt")
+#: After an attempt that ended so, a person may want to read what was said.
+TROUBLE = ("dead", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Ended:
     words: str = ""
     wait_s: float = 0.0
     receipt: Receipt | None = None
+    said: bytes | None = None  # sealed: what was said, where somebody may have to read it
 
 
 class Outbox:
@@ -167,8 +170,14 @@ class Outbox:
                 return
             crash_point("outbox.beginning", row.system)
             attempt_id = await self._begin(row, command, verb)
+            if attempt_id is None:
+                return
             crash_point("outbox.begun", row.system)
-            ended = await self._call(row, command, verb)
+            with exchanges.listening() as heard:
+                ended = await self._call(row, command, verb)
+            if ended.state in TROUBLE and heard:
+                said = self._seal.seal(exchanges.to_bytes(heard), exchanges.aad(attempt_id))
+                ended = replace(ended, said=said)
             ended = replace(ended, words=blot(ended.words, buyers_of(command.record)))
             await self._end(row, attempt_id, ended, verb)
         finally:
@@ -181,8 +190,15 @@ class Outbox:
         system that is only looked up would do it again without a word (G17, H38).
         """
         if row.state == "in_doubt":
-            return row.safe_by in ("lookup", "reference")
+            return row.safe_by in ("lookup", "reference") or self._key_is_forgotten(row)
         return row.safe_by == "lookup" and row.attempts == 0 and self._just_restored()
+
+    def _key_is_forgotten(self, row: Row[Any]) -> bool:
+        """After an outage longer than its memory the same key makes a second object (H23)."""
+        if row.safe_by != "key" or row.first_sent_at is None:
+            return False
+        memory = self._network().accepts[(row.system, row.kind)].key_memory_s
+        return self._clock.now() >= unstamp(row.first_sent_at) + timedelta(seconds=memory)
 
     def _just_restored(self) -> bool:
         with self._store.read() as connection:
@@ -210,17 +226,22 @@ class Outbox:
             first_sent_at=unstamp(row.first_sent_at) if row.first_sent_at else None,
         )
 
-    async def _begin(self, row: Row[Any], command: Command, verb: str) -> int:
-        """Committed before the first byte leaves."""
+    async def _begin(self, row: Row[Any], command: Command, verb: str) -> int | None:
+        """Committed before the first byte leaves. None: it is not as it was any more, and
+        somebody has taken it back, discarded it or asked for it anew."""
         now = self._clock.now()
         body = None
         if command.body is not None:
             body = self._seal.seal(dump_json(command.body), commands.aad(row.key))
 
-        def unit(connection: Connection) -> int:
-            connection.execute(
+        def unit(connection: Connection) -> int | None:
+            begun = connection.execute(
                 update(outbox)
-                .where(outbox.c.id == row.id)
+                .where(
+                    outbox.c.id == row.id,
+                    outbox.c.state == row.state,
+                    outbox.c.attempts == row.attempts,
+                )
                 .values(
                     state="sending",
                     attempts=outbox.c.attempts + 1,
@@ -228,6 +249,8 @@ class Outbox:
                     body=func.coalesce(outbox.c.body, body),
                 )
             )
+            if not begun.rowcount:
+                return None
             attempt = insert(attempts).values(
                 outbox_id=row.id, n=command.attempt, verb=verb, began_at=stamp(now)
             )
@@ -237,8 +260,11 @@ class Outbox:
 
     async def _call(self, row: Row[Any], command: Command, verb: str) -> Ended:
         connector = self._connectors[row.system]
+        if verb == "find" and not hasattr(connector, "find"):
+            words = f"in doubt for longer than {row.system} remembers keys, and it has no lookup"
+            return Ended(state="dead", words=words)
         try:
-            with urgent(row.urgency):
+            with urgent(Urgency.FIRST if row.urgency == commands.URGENT else Urgency.REST):
                 if verb == "find":
                     crash_point("outbox.looking", row.system)
                     found = await connector.find(command)
@@ -248,15 +274,17 @@ class Outbox:
                 crash_point("outbox.sent", row.system)
                 return Ended(state="done", receipt=receipt)
         except RateLimited as error:
-            return Ended(state=_before(verb), words=str(error), wait_s=max(error.after_s, 0.1))
+            return Ended(state=_before(row, verb), words=str(error), wait_s=max(error.after_s, 0.1))
         except LoginNeeded as error:
-            return Ended(state=_before(verb), words=str(error), wait_s=LOGIN_S)
+            return Ended(state=_before(row, verb), words=str(error), wait_s=LOGIN_S)
         except Rejected as error:
             return Ended(state="dead", words=str(error))
         except InDoubt as error:
             return self._doubt(row, str(error))
         except ConnectorError as error:  # Retry: it did not happen
-            return Ended(state=_before(verb), words=str(error), wait_s=self._backoff(row.attempts))
+            return Ended(
+                state=_before(row, verb), words=str(error), wait_s=self._backoff(row.attempts)
+            )
         except Hold as hold:
             return Ended(state="dead", words=hold.reason)
         except Exception as error:  # noqa: BLE001 - a bug of a connector stops its lane, not silence
@@ -333,7 +361,12 @@ class Outbox:
             connection.execute(
                 update(attempts)
                 .where(attempts.c.id == attempt_id)
-                .values(ended_at=stamp(now), result=ended.state, words=ended.words[:500])
+                .values(
+                    ended_at=stamp(now),
+                    result=ended.state,
+                    words=ended.words[:500],
+                    said=ended.said,
+                )
             )
         current = connection.execute(select(outbox).where(outbox.c.id == row.id)).one()
         if ended.receipt is not None:
@@ -352,7 +385,8 @@ _IS_HEAD = ~exists().where(
     _earlier.c.system == outbox.c.system,
     _earlier.c.lane == outbox.c.lane,
     _earlier.c.id < outbox.c.id,
-    _earlier.c.state != literal_column("'done'"),
+    _earlier.c.state != literal_column("'done'"),  # so that its index is found
+    _earlier.c.state.not_in([literal_column(f"'{state}'") for state in ENDED]),
 )
 _DELIVERABLE = (
     outbox.c.system == bindparam("system"),
@@ -369,9 +403,9 @@ _DUE = Hot(
 _NEXT_DUE = Hot(select(outbox.c.due_at).where(*_DELIVERABLE).order_by(outbox.c.due_at).limit(1))
 
 
-def _before(verb: str) -> str:
-    """A lookup that failed leaves the doubt; a send that did not happen only waits."""
-    return "in_doubt" if verb == "find" else "waiting"
+def _before(row: Row[Any], verb: str) -> str:
+    """A send that did not happen only waits; but what was in doubt before it still is (H23)."""
+    return "in_doubt" if verb == "find" or row.state == "in_doubt" else "waiting"
 
 
 def retry(work: Work, ids: list[int], *, new_key: bool = False) -> int:

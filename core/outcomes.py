@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from core import claim_moves, endings, holds, order_rows
+from core import claim_moves, endings, holds, order_rows, taking_back
 from core.contract import Receipt
 from core.lifecycle import State
 from core.store.schema import claims
@@ -64,8 +64,16 @@ def _accepted(work: Work, command: Row[Any], receipt: Receipt) -> None:
             work.sku_changed(row.sku, "accepted")
 
 
+def _is_cancelled(work: Work, command: Row[Any]) -> bool:
+    row = order_rows.by_id(work, command.order_id)
+    return row.doc is not None and order_rows.read(work, row).cancelled_at is not None
+
+
 def refused(work: Work, command: Row[Any], words: str) -> None:
     """The owner refuses for good: the lane stops, a person reads its words."""
+    if command.kind == "confirm_shipment" and _is_cancelled(work, command):
+        taking_back.discard(work, command, f"the channel has cancelled this order: {words}")
+        return
     work.steps.add(
         5,
         f"{command.kind}.refused",

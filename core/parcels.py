@@ -46,6 +46,8 @@ def _confirm(
     if (order.system, "confirm_shipment") not in work.network.accepts:
         return
     doc = order_rows.read(work, order)
+    if doc.cancelled_at is not None:
+        return  # it would refuse it, and a person expects the parcel back (S15)
     record = ConfirmShipment(
         reference=commands.key_of(order.system, order.external_id, "confirm_shipment", str(parcel)),
         order=order.external_id,

@@ -19,12 +19,12 @@ import orjson
 import structlog
 from sqlalchemy import Connection, select
 
-from core import dividing, gross, holds, offers, pace, publish_rows, quotas
+from core import dividing, gross, halving, holds, offers, overtaking, pace, publish_rows, quotas
 from core.clock import Clock, unstamp
 from core.contract import Offer, OfferResult, Publishes
 from core.crash import crash_point
 from core.dividing import Basis, Division
-from core.errors import ConnectorError, InDoubt, RateLimited
+from core.errors import ConnectorError, InDoubt, RateLimited, Rejected
 from core.gross import OnTop
 from core.limiter import urgent
 from core.network import Network
@@ -101,7 +101,11 @@ class Publisher:
         self._linger = timedelta(seconds=linger_s)
         self._linger_until: dict[str, datetime] = {}
         self._pools = Pools()
+        self._overtaking = overtaking.Overtaking(
+            store, seal, clock, network=network, pools=self._pools
+        )
         self._failures: dict[str, int] = {}
+        self._doubts: dict[tuple[str, str, str], int] = {}  # unknown outcomes in a row
         self._resume_at: dict[str, datetime] = {}
 
     async def recover(self) -> None:
@@ -147,6 +151,7 @@ class Publisher:
         resume_at = self._resume_at.get(system)
         if resume_at is not None and self._clock.now() < resume_at:
             return 0
+        await self._overtaking.look(system)
         batch = self._gather(system)
         if batch is None or self._waits_for_more(system, batch):
             return 0
@@ -162,7 +167,7 @@ class Publisher:
         try:
             with urgent(offers.urgency(batch.offers)):
                 written = gross.as_written(batch.offers, batch.on_top)
-                results = gross.as_offered(await connector.publish(written), batch.on_top)
+                results = gross.as_offered(await halving.tell(connector, written), batch.on_top)
         except ConnectorError as error:
             await self._call_failed(system, batch, told_id, error)
             return 0
@@ -194,7 +199,10 @@ class Publisher:
             seq = publish_rows.cursor(connection, system)
             fresh = publish_rows.changed(connection, seq, limit)
             again = publish_rows.due_again(connection, system, now, limit)
-            due = list(dict.fromkeys([row.sku for row in fresh] + sorted(again)))
+            cuts = self._overtaking.cuts(system)[:limit]
+            oldest = [row.sku for row in fresh]
+            turn = self._overtaking.turn(system)
+            due = overtaking.in_order(turn, cuts, sorted(again), oldest)
             if not due:
                 return None
             seqs = {row.sku: row.seq for row in fresh}
@@ -202,10 +210,10 @@ class Publisher:
                 due=due,
                 again=again,
                 after=seq,
-                seqs=seqs,
-                changed_at={row.sku: row.changed_at for row in fresh},
+                seqs=overtaking.without(seqs, cuts),
+                changed_at=publish_rows.changed_at(connection, oldest + cuts),
             )
-            known = seqs | publish_rows.seqs_of(connection, again - seqs.keys())
+            known = seqs | publish_rows.seqs_of(connection, set(due) - seqs.keys())
             work = Work.begin(connection, network, self._seal, now)
             batch.compute(work, system, self._pools.looked_at(work, known, self._away(system)))
         return batch
@@ -263,6 +271,7 @@ class Publisher:
             lambda connection: self._record(connection, system, batch, told_id, results, now)
         )
         crash_point("publish.settled", system)
+        self._overtaking.told(system, batch.taken)
         steps.tell()
 
     def _record(
@@ -275,6 +284,8 @@ class Publisher:
         now: datetime,
     ) -> Steps:
         work = Work.begin(connection, self._network(), self._seal, now)
+        if told_id is not None:
+            holds.close_member(work, "system", _refused_calls(system))
         publish_rows.not_again(connection, system, batch.again.intersection(batch.taken))
         answered = {(r.listing, r.place): r for r in results}
         held = holds.open_refs(work, "listing", system)
@@ -319,6 +330,8 @@ class Publisher:
         self, work: Work, system: str, offer: Offer, result: OfferResult, held: set[str]
     ) -> None:
         member = f"{system}:{offer.listing}:{offer.place}"
+        if result.outcome != "unknown":
+            self._doubts.pop((system, offer.listing, offer.place), None)
         if result.outcome == "accepted" or _is_there_already(offer, result):
             publish_rows.shows(work.connection, system, offer, offer.quantity, "", work.now)
             if member in held:
@@ -351,7 +364,8 @@ class Publisher:
         # first, so that what it sold is claimed before the number is written again (H19).
         settle = work.network.stock_writes[system].settle_s
         publish_rows.shows(work.connection, system, offer, result.shown, result.outcome, work.now)
-        due = work.now + timedelta(seconds=settle + 0.2)
+        wait = self._doubtful(system, offer) if result.outcome == "unknown" else 0.2
+        due = work.now + timedelta(seconds=settle + wait)
         tell_again(work.connection, system, offer.sku, due, result.outcome)
         sweep_now(work.connection, system, "order", work.now)
         self._read_first(work.connection, system, work.now)
@@ -361,6 +375,12 @@ class Publisher:
         write = self._network().stock_writes.get(system)
         if write is not None and write.kind == "relative":
             sweep_by(connection, system, "listing", now + timedelta(seconds=write.settle_s))
+
+    def _doubtful(self, system: str, offer: Offer) -> float:
+        """A channel that never says what became of an offer is asked ever less often: seconds."""
+        key = (system, offer.listing, offer.place)
+        times = self._doubts[key] = self._doubts.get(key, 0) + 1
+        return min(BACKOFF_MAX_S, BACKOFF_S * 2.0 ** min(times - 1, 10))
 
     async def _call_failed(
         self, system: str, batch: Batch, told_id: int, error: ConnectorError
@@ -392,9 +412,30 @@ class Publisher:
             work = Work.begin(connection, self._network(), self._seal, now)
             unsent = [(offer, None) for offer in divided]
             quotas.answered(work, system, unsent, batch.sent_at or now)
+            if isinstance(error, Rejected):
+                _show_refusal(work, system, error)
             work.finish()
 
         await self._store.write(unit)
+
+
+def _refused_calls(system: str) -> str:
+    return f"refused_calls:{system}"
+
+
+def _show_refusal(work: Work, system: str, error: Rejected) -> None:
+    """No offer is to blame: the channel refuses us. Its numbers grow old until somebody looks."""
+    holds.open_hold(
+        work,
+        cause=_refused_calls(system),
+        system=system,
+        reason=f"{system} refuses every stock write, whatever it says: {str(error)[:200]}",
+        next_step="Correct what it says (a permission, a closed account); it is asked again by"
+        " itself, and this closes with the first write it takes.",
+        member="system",
+        ref=_refused_calls(system),
+        label=system,
+    )
 
 
 def _is_there_already(offer: Offer, result: OfferResult) -> bool:

@@ -44,6 +44,11 @@ def seqs_of(connection: Connection, skus: Collection[str]) -> dict[str, int]:
     return {row.sku: row.seq for row in _SEQS(connection, skus)}
 
 
+def changed_at(connection: Connection, skus: Collection[str]) -> dict[str, str]:
+    """When these SKUs last moved."""
+    return {row.sku: row.changed_at for row in _SEQS(connection, skus)}
+
+
 def due_again(connection: Connection, system: str, now: datetime, limit: int) -> set[str]:
     """SKUs that are to be told again, for a reason of their own."""
     return set(_AGAIN(connection, system=system, now=stamp(now), limit=limit).scalars())
@@ -138,7 +143,9 @@ _CHANGED = Hot(
     .order_by(feed.c.seq)
     .limit(bindparam("limit"))
 )
-_SEQS = HotList(lambda skus: select(feed.c.sku, feed.c.seq).where(feed.c.sku.in_(skus)))
+_SEQS = HotList(
+    lambda skus: select(feed.c.sku, feed.c.seq, feed.c.changed_at).where(feed.c.sku.in_(skus))
+)
 _END = Hot(select(func.max(feed.c.seq)))
 _AGAIN = Hot(
     select(republish.c.sku)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select
 
-from core import differences, unlisted, views
+from core import differences, outage_rows, unlisted, views
 from core.clock import Window, local_day, stamp, unstamp
 from core.differences import Booking, Difference, Reads
 from core.lifecycle import State
@@ -58,6 +58,7 @@ class Reconciliation:
     release_s: dict[str, float] = field(default_factory=dict)
     captured_before: int | None = None
     drifts: list[dict[str, Any]] = field(default_factory=list)
+    outages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -118,6 +119,7 @@ def compare(
         leave_soon=_leave_soon(connection, now),
         arrivals=_arrivals(connection, window),
         drifts=_drifts(connection, window),
+        outages=outage_rows.of_day(connection, window),
         commands=_commands(connection, window),
         release_s=_release_s(connection, window),
         captured_before=len(_placed(connection, local_day(day - timedelta(days=1), network.zone))),

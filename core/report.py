@@ -66,6 +66,7 @@ def sections(found: Reconciliation) -> list[Section]:
         _arrivals(found),
         _drifts(found),
         _commands(found),
+        _outages(found),
     ]
     return [section for section in made if section is not None]
 
@@ -432,6 +433,27 @@ def _commands(found: Reconciliation) -> Section | None:
     )
 
 
+def _outages(found: Reconciliation) -> Section | None:
+    """Nothing was lost by it; it says why the day was late."""
+    if not found.outages:
+        return None
+    return Section(
+        title="Systems that were away",
+        columns=("system", "from", "until", "commands that waited", "sent by"),
+        rows=tuple(
+            (
+                row["system"],
+                _clock(found, row["since"]),
+                _clock(found, row["back_at"]) if row["back_at"] else "still away",
+                f"{row['waiting']:,}" if row["back_at"] else "",
+                _clock(found, row["ended_at"]) if row["ended_at"] else "not yet",
+            )
+            for row in found.outages[:ROWS_MAX]
+        ),
+        numbers=frozenset({3}),
+    )
+
+
 # ------------------------------------------------------------------ words
 
 
@@ -569,5 +591,6 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "oversold": found.oversold,
         "arrivals": found.arrivals,
         "drifts": found.drifts,
+        "outages": found.outages,
         "commands": found.commands,
     }

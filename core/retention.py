@@ -17,7 +17,7 @@ from core.clock import stamp
 from core.codec import to_json
 from core.lifecycle import State
 from core.steps import Steps
-from core.store.schema import inbox, orders, outbox
+from core.store.schema import ENDED, attempts, inbox, orders, outbox
 from core.work import Work
 
 EVERY_S = 3600.0
@@ -68,9 +68,17 @@ def _forget_buyers(app: App, connection: Connection) -> int:
 
 
 def _forget_commands(connection: Connection, limit: str) -> None:
-    """What was told of a buyer goes with the buyer; key, kind and reference stay."""
+    """What was told of a buyer goes with the buyer; key, kind and reference stay.
+
+    Of one that is still dead its document stays, or it could not be asked again.
+    """
     connection.execute(
         update(outbox)
-        .where(outbox.c.done_at < limit, outbox.c.state == "done", outbox.c.record != b"")
+        .where(outbox.c.done_at < limit, outbox.c.state.in_(ENDED), outbox.c.record != b"")
         .values(record=b"", body=None)
+    )
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.began_at < limit, attempts.c.said.is_not(None))
+        .values(said=None)
     )

@@ -16,8 +16,9 @@ from core.app import App
 from core.clock import unstamp
 from core.config_types import System
 from core.daemon import Daemon
+from core.rounds import SCHEDULER_S
 from core.store.refusals import unusable
-from core.store.schema import cursors, inbox, outbox
+from core.store.schema import ENDED, cursors, inbox, outbox
 from core.web.operations import (
     LoopLag,
     OperationsSpec,
@@ -56,6 +57,11 @@ def servers(daemon: Daemon) -> list[WebServer]:
     """The hooks port and the operations port, not yet started."""
     app = daemon.app
     listen = app.config.listen
+
+    def kept() -> None:
+        app.kept()
+        daemon.wake("intake")
+
     receiver = Receiver(
         hooks={name: spec for name, s in app.config.systems.items() if (spec := hook_spec(s))},
         store=app.store,
@@ -64,7 +70,7 @@ def servers(daemon: Daemon) -> list[WebServer]:
         limits=ReceiverLimits(
             body_max=listen.body_max, backlog_max=listen.waiting_max, answer_s=listen.deadline_s
         ),
-        on_kept=lambda: daemon.wake("intake"),
+        on_kept=kept,
         metrics=app.metrics,
         backlog=lambda: app.backlog,
     )
@@ -159,6 +165,10 @@ def _watch(daemon: Daemon) -> None:
     """Every loop is watched: ended or wedged, /readyz says which."""
 
     def started() -> None:
+        woken = partial(getattr, daemon, "woken_at")
+        daemon.checks["scheduler wakes"] = keeps_moving(
+            daemon.app.clock, woken, limit_s=SCHEDULER_S
+        )
         for task in daemon.tasks:
             daemon.checks[f"{task.get_name()} runs"] = task_lives(task)
         for loop in daemon.loops.values():
@@ -192,7 +202,7 @@ async def gauges(app: App) -> None:
         ).scalar_one()
         rows = connection.execute(
             select(outbox.c.system, outbox.c.state, func.count().label("n"))
-            .where(outbox.c.state != "done")
+            .where(outbox.c.state.not_in(ENDED))
             .group_by(outbox.c.system, outbox.c.state)
         ).all()
     app.backlog = waiting

@@ -35,6 +35,8 @@ from core.work import Work
 #: A failed pass is asked again after this, doubled each time, at most half an hour.
 RETRY_S = 5.0
 RETRY_MAX_S = 1800.0
+#: The same where our login is refused; a door asks only now and then (core/http.py).
+LOGIN_S = 300.0
 #: Hints re-read in one go per system.
 FETCHES = 20
 
@@ -100,7 +102,11 @@ class Sweep:
         self._resources = resources
 
     async def prepare(self) -> None:
-        """A cursor for every configured resource; the first pass is due now."""
+        """A cursor for every configured resource; the first pass is due now.
+
+        So is one that failed: a start may be the correction, a new credential above all. A
+        restart loop hammers nobody, because budgets and breakers outlive it.
+        """
         now = stamp(self._clock.now())
         rows = [
             {"system": r.system, "resource": r.name, "due_at": now}
@@ -110,6 +116,7 @@ class Sweep:
         def unit(connection: Connection) -> None:
             if rows:
                 connection.execute(insert(cursors).on_conflict_do_nothing(), rows)
+            connection.execute(update(cursors).where(cursors.c.failures > 0).values(due_at=now))
 
         await self._store.write(unit)
 
@@ -254,7 +261,7 @@ class Sweep:
         if isinstance(error, RateLimited):
             wait = max(error.after_s, 1.0)
         if isinstance(error, LoginNeeded):
-            wait = RETRY_MAX_S
+            wait = LOGIN_S
         structlog.get_logger().warning(
             "sweep.failed", system=row.system, resource=row.resource, words=str(error), again_s=wait
         )

@@ -7,16 +7,21 @@ here: orders go by their numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, case, distinct, func, or_, select
 
-from core import movements
+from core import commands, exchanges, movements, outage_rows
 from core import oversold as promised
 from core.clock import stamp, unstamp
+from core.codec import from_json
+from core.model import COMMANDS
 from core.network import Network
+from core.privacy import blot, buyers_of
 from core.seal import Seal
 from core.steps import STOPS
 from core.store import schema as s
@@ -25,6 +30,8 @@ from core.work import Work
 View = dict[str, Any]
 #: Rows a face shows at most; it says how many more there are.
 ROWS_MAX = 200
+#: Attempts of one command that are shown, the last ones.
+ATTEMPTS_MAX = 20
 #: Holds that end by themselves when the channel says so; nobody has to do anything.
 WAITS = ("payment:", "channel_holds", "test_order", movements.GAP)
 #: Holds that are shown beside the others, with the orders they endanger.
@@ -47,11 +54,16 @@ def status(connection: Connection, network: Network, now: datetime) -> View:
         "inbox": _counts(connection, s.inbox.c.state),
         "outbox": _by_system(connection),
         "sweeps": _sweeps(connection, now),
+        "away": outage_rows.now_away(connection, _batches(network), now),
         "channels": _channels(connection, network),
         "oversold": oversold(connection),
         "today": _today(connection, day),
         "health": _health(connection),
     }
+
+
+def _batches(network: Network) -> dict[str, int]:
+    return {system: write.batch for system, write in network.stock_writes.items()}
 
 
 def _counts(connection: Connection, column: Any) -> View:
@@ -94,7 +106,7 @@ def needs_you(connection: Connection) -> list[View]:
 
 
 def _by_system(connection: Connection) -> list[View]:
-    live = s.outbox.c.state != "done"
+    live = s.outbox.c.state.not_in(s.ENDED)
     rows = connection.execute(
         select(
             s.outbox.c.system,
@@ -357,6 +369,51 @@ def dead(connection: Connection) -> list[View]:
     ]
 
 
+def dead_letter(connection: Connection, seal: Seal, command_id: int, *, buyer: bool) -> View | None:
+    """One command with all that was said about it; `buyer`: also what the buyer wrote.
+
+    None if there is no such command.
+    """
+    row = connection.execute(
+        select(s.outbox, s.orders.c.number, s.orders.c.system.label("channel"))
+        .outerjoin(s.orders, s.orders.c.id == s.outbox.c.order_id)
+        .where(s.outbox.c.id == command_id)
+    ).one_or_none()
+    if row is None:
+        return None
+    hidden: list[str] = []
+    if row.record and not buyer:
+        record = seal.open(row.record, commands.aad(row.key))
+        hidden = buyers_of(from_json(COMMANDS[row.kind], record))
+    tries = connection.execute(
+        select(s.attempts).where(s.attempts.c.outbox_id == row.id).order_by(s.attempts.c.id)
+    ).all()
+    return {
+        **{name: getattr(row, name) for name in ("id", "system", "kind", "state", "key", "words")},
+        "order": f"{row.channel}:{row.number}",
+        "safe_by": row.safe_by,
+        "queued_at": row.queued_at,
+        "waiting_behind": _behind(connection, row),
+        "attempts": [
+            {name: getattr(one, name) for name in ("n", "verb", "began_at", "result", "words")}
+            for one in tries[-ATTEMPTS_MAX:]
+        ],
+        "said": _said(seal, tries, hidden),
+    }
+
+
+def _said(seal: Seal, tries: Sequence[Row[Any]], hidden: Sequence[str]) -> list[View]:
+    """Requests and answers of the last attempt of which any are kept."""
+    kept = next((one for one in reversed(tries) if one.said), None)
+    if kept is None:
+        return []
+    heard = exchanges.from_bytes(seal.open(kept.said, exchanges.aad(kept.id)))
+    words = ("path", "sent", "answer")
+    return [
+        asdict(one) | {name: blot(getattr(one, name), hidden) for name in words} for one in heard
+    ]
+
+
 def _behind(connection: Connection, row: Row[Any]) -> int:
     return int(
         connection.execute(
@@ -366,7 +423,7 @@ def _behind(connection: Connection, row: Row[Any]) -> int:
                 s.outbox.c.system == row.system,
                 s.outbox.c.lane == row.lane,
                 s.outbox.c.id > row.id,
-                s.outbox.c.state != "done",
+                s.outbox.c.state.not_in(s.ENDED),
             )
         ).scalar_one()
     )

@@ -35,7 +35,9 @@ class NotPossible(ValueError):
 class Fake:
     """Settings: api_token, webhook_secret, push ("false" is silent), currency, prefix (of order
     ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back), field ("gross":
-    its quantity still contains the units of its own open orders)."""
+    its quantity still contains the units of its own open orders), refuses_whole ("true": one bad
+    row, and a stock write is refused without a word about which), silent_about (SKUs it takes and
+    says nothing of)."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -295,8 +297,13 @@ class Fake:
         rows = orjson.loads(body).get("rows", [])
         if len(rows) > BATCH_MAX:
             return _error(422, "too_many", f"{BATCH_MAX} rows in one call")
+        whole = self._world.settings.get("refuses_whole") == "true"
+        if whole and any(row["sku"] not in self._listings for row in rows):
+            return _error(422, "bad_request", "a row is not valid")
         now = self._now()
-        return 200, {"results": [self._write(row, now) for row in rows]}
+        results = [self._write(row, now) for row in rows]
+        silent = self._world.settings.get("silent_about", "").split(",")
+        return 200, {"results": [one for one in results if one["sku"] not in silent]}
 
     def _write(self, row: Row, now: str) -> Row:
         listing = self._listings.get(row["sku"])

@@ -1,4 +1,4 @@
-"""Verbs that change: retry, replay, reload, stop-sell, sweep, … The running daemon does them."""
+"""Verbs that change: retry, discard, replay, stop-sell, sweep, … The running daemon does them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     retry = verb("retry", "send dead commands again, after their cause was corrected")
     retry.add_argument("ids", nargs="*", type=int, metavar="ID", help="default: all dead ones")
     retry.add_argument("--new-key", action="store_true", help="for a system that demands a new key")
+    discard = verb("discard", "give dead commands up for good; what waits behind them goes on")
+    discard.add_argument("ids", nargs="+", type=int, metavar="ID", help="as `dead` prints them")
+    discard.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept")
+    discard.add_argument("--by", required=True, metavar="NAME", help="who says so")
     replay = verb("replay", "understand held records again, under the mappings in force now")
     replay.add_argument("--hold", type=int, metavar="ID", help="only of this exception")
     replay.add_argument("--inbox", type=int, metavar="SEQ", help="only this record")

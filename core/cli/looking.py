@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from core import overrides, views
+from core.app import seal_of
 from core.cli.opened import Opened, opened
 from core.cli.text import age, emit_json, local, plural, since, table
 from core.money import Money
@@ -28,7 +33,11 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     trace.add_argument("order", metavar="SYSTEM:ORDER", help="for example shopify-main:#1001")
     holds = verb("holds", "open exceptions, one per cause, with what to do", _holds)
     holds.add_argument("hold", nargs="?", type=int, metavar="ID", help="show its members")
-    verb("dead", "commands given up, with the other system's words", _dead)
+    dead = verb("dead", "commands given up, with the other system's words", _dead)
+    dead.add_argument(
+        "command", nargs="?", type=int, metavar="ID", help="show one: request, answer, what to do"
+    )
+    dead.add_argument("--buyer", action="store_true", help="with ID: also what the buyer wrote")
 
 
 # ------------------------------------------------------------------ status
@@ -49,6 +58,8 @@ def _status(options: argparse.Namespace) -> int:
     _print_stopped(found["stopped"], own.config.company.timezone)
     for row in found["waits"]:
         print(f"Waiting by itself: {plural(row['members'], 'record')}, {row['reason']}")
+    for row in found["away"]:
+        print(_away(row, own))
     print("\nOrders    " + (_counts(found["orders"]) or "none yet"))
     print("Inbox     " + (_counts(found["inbox"]) or "empty"))
     if found["outbox"]:
@@ -62,6 +73,13 @@ def _status(options: argparse.Namespace) -> int:
     rows = [{**r, "last_told": since(r["last_told"], own.now)} for r in found["channels"]]
     print(table(rows, ["channel", "skus_waiting", "last_told"], indent="  "))
     return FINDINGS if trouble else FINE
+
+
+def _away(row: dict[str, Any], own: Opened) -> str:
+    """A system that does not answer, or what is drained since it does: with the forecast."""
+    if row["back_at"]:
+        return f"Back since {since(row['back_at'], own.now)}: {row['words']}"
+    return f"Away since {since(row['since'], own.now)}: {row['words']}"
 
 
 def _print_stopped(rows: list[dict[str, Any]], zone: ZoneInfo) -> None:
@@ -148,6 +166,8 @@ def _holds(options: argparse.Namespace) -> int:
 
 
 def _dead(options: argparse.Namespace) -> int:
+    if options.command is not None:
+        return _dead_letter(options)
     with opened(options.config) as own:
         found = views.dead(own.connection)
     if options.json:
@@ -165,5 +185,51 @@ def _dead(options: argparse.Namespace) -> int:
             else ""
         )
         print(f"     {plural(row['attempts'], 'attempt')}{behind}")
-    print("\nWhen the cause is corrected: truecount retry [ID ...]")
+    print("\nOne of them in full, and what to do: truecount dead ID")
+    print("When the cause is corrected: truecount retry [ID ...]")
     return FINDINGS
+
+
+def _dead_letter(options: argparse.Namespace) -> int:
+    with opened(options.config) as own:
+        seal = seal_of(own.config)
+        found = views.dead_letter(own.connection, seal, options.command, buyer=options.buyer)
+    if found is None:
+        print(f"There is no command {options.command}.", file=sys.stderr)
+        return WRONG
+    is_dead = found["state"] == "dead"
+    if options.json:
+        emit_json(found)
+        return FINDINGS if is_dead else FINE
+    zone = own.config.company.timezone
+    state = found["state"].replace("_", " ")
+    print(f"[{found['id']}] {found['kind']} to {found['system']} for {found['order']}: {state}")
+    print(f"     {found['words']}\n     key {found['key']}\n")
+    rows = [{**one, "began_at": local(one["began_at"], zone)} for one in found["attempts"]]
+    print(table(rows, ["n", "verb", "began_at", "result", "words"], indent="  "))
+    for one in found["said"]:
+        print(f"\n  {one['method']} {one['path']}\n{_indented(one['sent'])}")
+        print(f"  answered {one['status'] or 'nothing'}\n{_indented(one['answer'])}")
+    if is_dead:
+        print(_what_now(found, own.config.systems[found["system"]].mappings))
+    return FINDINGS if is_dead else FINE
+
+
+def _indented(text: str) -> str:
+    """A body to be read: JSON with its fields below each other."""
+    try:
+        shown = orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONDecodeError:
+        shown = text
+    return textwrap.indent(shown, "    ") if shown else "    (no body)"
+
+
+def _what_now(found: dict[str, Any], mappings: Path) -> str:
+    number, file = found["id"], mappings / f"{found['kind']}.yaml"
+    behind = plural(found["waiting_behind"], "command")
+    mapping = f" (or {file}; its document is then made anew)" if file.exists() else ""
+    return (
+        f"\n{behind} wait{'s' if found['waiting_behind'] == 1 else ''} behind it.\n"
+        f"Correct what it says in {found['system']}{mapping}: truecount retry {number}\n"
+        f"It was done by hand, or is not needed: truecount discard {number} --reason TEXT --by NAME"
+    )

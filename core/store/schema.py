@@ -77,6 +77,7 @@ inbox = Table(
     sqlite_autoincrement=True,
 )
 Index("inbox_pending", inbox.c.seq, sqlite_where=inbox.c.state == "pending")
+Index("inbox_pending_of", inbox.c.system, inbox.c.seq, sqlite_where=inbox.c.state == "pending")
 Index(
     "inbox_held",
     inbox.c.system,
@@ -114,6 +115,35 @@ cursors = Table(
     _count("rows"),
     _count("failures"),
     _word("words", ""),
+)
+
+#: How each system is heard of: when something last came, when it was last pushed, and how many
+#: passes of a sweep brought news since that nobody had pushed (core/hearing.py).
+heard = Table(
+    "heard",
+    metadata,
+    Column("system", String, primary_key=True),
+    _instant("came_at", nullable=False),
+    _instant("pushed_at"),
+    _count("pushed_seq"),
+    _count("passes"),
+)
+
+#: How many events of a system came in an hour of UTC ("2026-11-25T09"), pushed or as news.
+heard_hours = Table(
+    "heard_hours",
+    metadata,
+    Column("system", String, primary_key=True),
+    Column("hour", String(13), primary_key=True),
+    _count("value"),
+)
+
+#: For how many seconds of an hour we were there to hear of anything.
+listened = Table(
+    "listened",
+    metadata,
+    Column("hour", String(13), primary_key=True),
+    Column("value", Float, nullable=False),
 )
 
 #: Last seen content of each object of a resource that has no revision of its own.
@@ -493,7 +523,10 @@ Index("holds_of_member", hold_members.c.member, hold_members.c.ref)
 
 # ------------------------------------------------------------- 5 told
 
-#: state: queued | sending | waiting | in_doubt | done | dead. FIFO within a lane.
+#: A command that is over: done; never left and not wanted any more; given up for good.
+ENDED = ("done", "taken_back", "discarded")
+
+#: state: queued | sending | waiting | in_doubt | dead, or ended. FIFO within a lane.
 outbox = Table(
     "outbox",
     metadata,
@@ -537,6 +570,25 @@ Index(
 )
 Index("outbox_of_order", outbox.c.order_id)
 
+#: Systems that were away, and how what had waited was drained. `since` until `back_at` it did not
+#: answer; until `ended_at` the drain went on. `per_second`: as allowed, then as measured.
+outages = Table(
+    "outages",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _word("system"),
+    _instant("since", nullable=False),
+    _instant("back_at"),
+    _instant("ended_at"),
+    _count("commands"),  # that waited when it was back
+    _count("skus"),
+    _count("left_over"),  # that were still there when the drain counted as over
+    Column("per_second", Float, nullable=False),
+    _word("words", ""),
+    sqlite_autoincrement=True,
+)
+Index("outages_open", outages.c.system, sqlite_where=outages.c.ended_at.is_(None))
+
 #: Committed before the first byte leaves. A row without `ended_at` is a lost answer.
 attempts = Table(
     "attempts",
@@ -549,6 +601,7 @@ attempts = Table(
     _instant("ended_at"),
     _word("result", ""),
     _word("words", ""),
+    Column("said", LargeBinary),  # sealed: request and answer of one that went wrong
 )
 Index("attempts_of_command", attempts.c.outbox_id)
 

@@ -27,6 +27,7 @@ from core.app import App, build, open_state
 from core.clock import ManualClock
 from core.config import load_config
 from core.fakehost import FakeHost
+from core.rounds import Rounds
 from core.serving import hook_spec
 from core.store.engine import Store
 from core.web.receiver import Receiver, ReceiverLimits
@@ -68,7 +69,7 @@ company: {{name: Acme, timezone: Europe/Berlin, currency: EUR}}
 state: state/truecount.db
 seal_key: ${{SEAL}}
 mappings: "{mappings}"{rules}
-listen: {{public_url: "http://127.0.0.1:8080"}}
+listen: {{public_url: "http://127.0.0.1:8080", waiting_max: {waiting_max}}}
 publish: {{linger: {linger}, policy: {policy}}}
 systems:
 {channels}
@@ -232,6 +233,7 @@ class House:
     seen: dict[Any, int] = field(default_factory=dict)  # what a watcher wants to remember
     app: App = field(init=False)
     receiver: httpx.AsyncClient = field(init=False)
+    _rounds: Rounds = field(init=False)
     starts: int = 0
 
     # -------------------------------------------------------------- our side
@@ -246,6 +248,7 @@ class House:
             transports=self.wires.__getitem__,
             threaded=False,
         )
+        self._rounds = Rounds(app)
         await open_state(app)
         await items_in_force.restore(app)
         await rules_in_force.restore(app)
@@ -258,9 +261,10 @@ class House:
             store=app.store,
             seal=app.seal,
             clock=self.clock,
-            limits=ReceiverLimits(),
-            on_kept=lambda: None,
+            limits=ReceiverLimits(backlog_max=config.listen.waiting_max),
+            on_kept=app.kept,
             metrics=app.metrics,
+            backlog=lambda: app.backlog,
         )
         self.receiver = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=receiver), base_url="http://truecount"
@@ -278,11 +282,12 @@ class House:
         """Everything that is due now, once. True if anything was."""
         app, moved = self.app, False
         rows, _ = await app.intake.run_once()
+        app.settled(rows)
         moved |= rows > 0
         self._watch()
         moved |= await rules_in_force.pass_time(app)
         for name, system in app.config.systems.items():
-            if system.manifest.reads:
+            if system.manifest.reads and app.may_read:
                 moved |= await app.sweep.run_fetches(name) > 0
                 due = app.sweep.due(name)
                 for row in due:
@@ -292,7 +297,7 @@ class House:
             if app.doors[name].closed_for_s > 0:
                 continue
             if system.manifest.accepts:
-                moved |= await app.outbox.deliver_due(name, system.manifest.at_once) > 0
+                moved |= await app.outbox.deliver_due(name, app.doors[name].room) > 0
                 self._watch()
             if system.manifest.stock_write is not None:
                 moved |= await app.publisher.publish_once(name) > 0
@@ -334,6 +339,10 @@ class House:
             if closed > 0:
                 found.append(self.clock.now() + timedelta(seconds=closed))
         return found
+
+    async def rounds(self) -> None:
+        """As the daemon's loop makes them, every few seconds."""
+        await self._rounds.make()
 
     async def operate(self, verb: str, **words: Any) -> dict[str, Any]:
         return await operate.operate(self.app, verb, words)
@@ -529,6 +538,7 @@ async def house(
     second: bool = False,
     second_safety: int = 0,
     state: bytes = b"",
+    waiting_max: int = 100_000,
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[House]:
     """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
@@ -570,6 +580,7 @@ async def house(
             safety=safety,
             linger=linger,
             policy=policy,
+            waiting_max=waiting_max,
         )
     )
     clock = ManualClock(START + timedelta(hours=1) if state else START)

@@ -261,3 +261,44 @@ async def test_a_backup_of_yesterday_resends_the_same_keys_and_books_nothing_twi
         assert len(h.asked()) == len(h.shop.shipments()) == 1
         assert h.books.duplicates() == []
         assert h.sellable("TEA") == h.shop.shown("TEA") == 18
+
+
+@pytest.mark.parametrize("days", [0, 2])
+async def test_h23_a_key_older_than_the_memory_of_the_other_side_is_looked_up_first(
+    h: House, days: int
+) -> None:
+    accepts = dict(h.app.network.accepts)
+    kind = ("books", "book_order")
+    accepts[kind] = dataclasses.replace(accepts[kind], safe_by="key")
+    h.app.network = dataclasses.replace(h.app.network, accepts=accepts)
+    h.faults("books", lose_answers=1, only="POST /sales-orders")
+    await h.shop.place_order("TEA")
+    await h.now()
+    assert h.command("book_order")["state"] == "in_doubt"
+    h.faults("books", down=bool(days))
+    await h.settle(30)
+    h.clock.advance(days * 86_400)
+    h.faults("books")
+    await h.settle(700)
+    assert h.command("book_order")["state"] == "done"
+    # Within its memory the same key is simply sent again; afterwards nobody would know it.
+    assert verbs(h, "book_order")[-1] == ("find" if days else "send")
+    if days:
+        assert (len(h.books.documents()), h.books.duplicates()) == (1, [])
+
+
+async def test_two_systems_of_one_account_share_its_budget_and_its_login(tmp_path: Path) -> None:
+    # a vendor counts by credential: two marketplaces of one seller are one caller
+    async with house(tmp_path) as h:
+        text = (h.folder / "config.yaml").read_text()
+        (h.folder / "config.yaml").write_text(text.replace(":9/market", ":9/shop"))
+        await h.restart()
+        limiters, logins = h.app.limiters, h.app.logins
+        assert limiters["shop"] is limiters["market"] is not limiters["depot"]
+        assert logins["shop"] is logins["market"] is not logins["depot"]
+        before = limiters["market"].snapshot()["calls"]["left"]
+        await limiters["shop"].acquire("calls", 150)
+        assert limiters["market"].snapshot()["calls"]["left"] == before - 150
+        await h.app.store.write(lambda _: None)  # what is to be saved is saved by now
+        await h.restart()
+        assert h.app.limiters["market"].snapshot()["calls"]["left"] <= before - 150

@@ -190,6 +190,95 @@ BUGS = (
         "test_a_unit_is_claimed_where_no_other_channel_was_promised_it",
         says="in nothing_is_shown_twice",
     ),
+    # ------------------------------------------------------------------ told and published
+    Bug(
+        name="of a batch that is refused whole the innocent half is given up",
+        file="core/halving.py",
+        old="                parts += [part[middle:], part[:middle]]\n",
+        new="                parts += [part[:middle]]\n",
+        harness=f"{FLOWS}/test_publishing.py::test_h20_a_batch_refused_whole_is_told_in_halves_"
+        "until_the_guilty_one_is_alone",
+        says="assert",
+    ),
+    Bug(
+        name="a cut to zero waits behind all that changed before it",
+        file="core/overtaking.py",
+        old="            if rank <= offers.CUT and len(ahead.cuts) < CUTS_MAX:\n",
+        new="            if rank < offers.ZERO and len(ahead.cuts) < CUTS_MAX:\n",
+        harness=f"{FLOWS}/test_publishing.py::"
+        "test_after_an_outage_a_cut_to_zero_overtakes_all_that_waits",
+        says="assert",
+    ),
+    Bug(
+        name="what overtakes carries the cursor past what it overtook",
+        file="core/overtaking.py",
+        old="    return {sku: seq for sku, seq in seqs.items() if sku not in skus}\n",
+        new="    return seqs if skus else dict(seqs)\n",
+        harness=f"{FLOWS}/test_publishing.py::"
+        "test_after_an_outage_a_cut_to_zero_overtakes_all_that_waits",
+        says="assert",
+    ),
+    Bug(
+        name="a refused login is tried again by every lane",
+        file="core/http.py",
+        old="        if now < self.until:\n            raise LoginNeeded(",
+        new="        if self.until < now < self.until:\n            raise LoginNeeded(",
+        harness="tests/unit/test_http.py::"
+        "test_a_system_that_refuses_our_login_is_left_alone_and_asked_by_one_call",
+        says="assert",
+    ),
+    Bug(
+        name="a command that was tried once is taken back all the same",
+        file="core/taking_back.py",
+        old='    if command.state != "queued" or command.attempts:\n',
+        new='    if command.state in ("done", "sending", "dead", "in_doubt"):\n',
+        harness=f"{FLOWS}/test_taking_back.py::test_h24_what_was_tried_once_is_never_changed",
+        says="assert",
+    ),
+    Bug(
+        name="an attempt begins though its command was taken back meanwhile",
+        file="core/outbox.py",
+        old="                    outbox.c.state == row.state,\n",
+        new="                    outbox.c.id.is_not(None),\n",
+        harness=f"{FLOWS}/test_taking_back.py::"
+        "test_a_command_taken_back_while_it_is_picked_up_does_not_leave",
+        says="assert",
+    ),
+    Bug(
+        name="what a sweep shows of a pushed order counts as news",
+        file="core/hearing.py",
+        old='(inbox.c.resource == "order") & (inbox.c.state == "applied")\n',
+        new='(inbox.c.resource == "order")\n',
+        harness=f"{FLOWS}/test_rounds.py::"
+        "test_h10_pushes_that_stopped_are_noticed_by_what_only_the_sweep_brings",
+        says="assert",
+    ),
+    Bug(
+        name="a channel counts as silent for the time in which we were not there",
+        file="core/silence.py",
+        old="        total += usually(hour) * min(inside, listened_s(hour)) / ",
+        new="        total += usually(hour) * inside / ",
+        harness=f"{FLOWS}/test_rounds.py::test_after_a_stop_of_ours_nobody_counts_as_silent",
+        says="assert",
+    ),
+    Bug(
+        name="what waits longest goes first, whoever floods us",
+        file="core/intake.py",
+        old="        return self._page_of(connection, rows, self._whose_turn(connection))\n",
+        new='        return self._page_of(connection, rows, "")\n',
+        harness=f"{FLOWS}/test_surge.py::"
+        "test_g10_a_flood_of_one_system_does_not_delay_what_another_says",
+        says="assert batches <= 4",
+    ),
+    Bug(
+        name="a doubt is forgotten when the repeat surely did not happen",
+        file="core/outbox.py",
+        old='    return "in_doubt" if verb == "find" or row.state == "in_doubt" else "waiting"\n',
+        new='    return "in_doubt" if verb == "find" else "waiting"\n',
+        harness=f"{FLOWS}/test_delivering.py::"
+        "test_h23_a_key_older_than_the_memory_of_the_other_side_is_looked_up_first[2]",
+        says="assert",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",

@@ -7,6 +7,7 @@ CREATE TABLE attempts (
 	ended_at VARCHAR(27), 
 	result VARCHAR DEFAULT '' NOT NULL, 
 	words VARCHAR DEFAULT '' NOT NULL, 
+	said BLOB, 
 	PRIMARY KEY (id)
 );
 CREATE INDEX attempts_of_command ON attempts (outbox_id);
@@ -149,6 +150,20 @@ CREATE TABLE health (
 	at VARCHAR(27) NOT NULL, 
 	PRIMARY KEY (system, kind)
 );
+CREATE TABLE heard (
+	system VARCHAR NOT NULL, 
+	came_at VARCHAR(27) NOT NULL, 
+	pushed_at VARCHAR(27), 
+	pushed_seq INTEGER DEFAULT 0 NOT NULL, 
+	passes INTEGER DEFAULT 0 NOT NULL, 
+	PRIMARY KEY (system)
+);
+CREATE TABLE heard_hours (
+	system VARCHAR NOT NULL, 
+	hour VARCHAR(13) NOT NULL, 
+	value INTEGER DEFAULT 0 NOT NULL, 
+	PRIMARY KEY (system, hour)
+);
 CREATE TABLE hold_members (
 	hold_id INTEGER NOT NULL, 
 	member VARCHAR NOT NULL, 
@@ -201,6 +216,7 @@ CREATE TABLE inbox (
 );
 CREATE INDEX inbox_held ON inbox (system, resource, external_id) WHERE state = 'held';
 CREATE INDEX inbox_pending ON inbox (seq) WHERE state = 'pending';
+CREATE INDEX inbox_pending_of ON inbox (system, seq) WHERE state = 'pending';
 CREATE TABLE item_lists (
 	seq INTEGER NOT NULL, 
 	digest VARCHAR NOT NULL, 
@@ -231,6 +247,11 @@ CREATE TABLE lines (
 	CONSTRAINT line_once UNIQUE (order_id, "key")
 );
 CREATE INDEX lines_short ON lines (sku) WHERE short > 0;
+CREATE TABLE listened (
+	hour VARCHAR(13) NOT NULL, 
+	value FLOAT NOT NULL, 
+	PRIMARY KEY (hour)
+);
 CREATE TABLE listings (
 	system VARCHAR NOT NULL, 
 	listing VARCHAR NOT NULL, 
@@ -321,6 +342,19 @@ CREATE TABLE orders (
 );
 CREATE INDEX orders_number ON orders (number);
 CREATE INDEX orders_placed ON orders (placed_at);
+CREATE TABLE outages (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	system VARCHAR NOT NULL, 
+	since VARCHAR(27) NOT NULL, 
+	back_at VARCHAR(27), 
+	ended_at VARCHAR(27), 
+	commands INTEGER DEFAULT 0 NOT NULL, 
+	skus INTEGER DEFAULT 0 NOT NULL, 
+	left_over INTEGER DEFAULT 0 NOT NULL, 
+	per_second FLOAT NOT NULL, 
+	words VARCHAR DEFAULT '' NOT NULL
+);
+CREATE INDEX outages_open ON outages (system) WHERE ended_at IS NULL;
 CREATE TABLE outbox (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	system VARCHAR NOT NULL, 

@@ -874,6 +874,45 @@ async def test_a_fixed_credential_refused_is_not_tried_again(vendor):
     assert route.call_count == 1
 
 
+async def test_a_system_that_refuses_our_login_is_left_alone_and_asked_by_one_call(vendor):
+    """H28: a key that every lane tries gets an account locked."""
+    route = vendor.get(f"{BASE}/x").respond(401)
+    login = ("bearer", {"secret": "api_key"}, {"api_key": "canary-key"})
+    opened = mocked(vendor, login=login)
+    door = opened.door
+    for _ in range(20):
+        with pytest.raises(LoginNeeded, match=r"systems\.shop\.secrets\.api_key"):
+            await door.call("GET", "/x")
+    assert (route.call_count, door.closed_for_s) == (2, 30)
+    opened.clock.advance(30)
+    refused = await asyncio.gather(
+        *(door.call("GET", "/x") for _ in range(8)), return_exceptions=True
+    )
+    assert {type(one) for one in refused} == {LoginNeeded}
+    assert (route.call_count, door.closed_for_s) == (3, 60)
+    for _ in range(6):
+        opened.clock.advance(door.closed_for_s)
+        with pytest.raises(LoginNeeded):
+            await door.call("GET", "/x")
+    assert door.closed_for_s == 300
+    route.respond(json={})
+    opened.clock.advance(300)
+    await door.call("GET", "/x")
+    assert (door.login_needed, door.closed_for_s) == (None, 0)
+
+
+async def test_one_refused_permission_beside_calls_that_work_pauses_nobody(vendor):
+    vendor.get(f"{BASE}/listings").respond(403)
+    vendor.get(f"{BASE}/orders").respond(json={})
+    login = ("bearer", {"secret": "api_key"}, {"api_key": "canary-key"})
+    door = mocked(vendor, login=login, answers={403: "login"}).door
+    for _ in range(5):
+        with pytest.raises(LoginNeeded):
+            await door.call("GET", "/listings")
+        await door.call("GET", "/orders")
+    assert (door.login_needed, door.closed_for_s) == (None, 0)
+
+
 async def test_a_connector_cannot_replace_the_login(vendor):
     route = vendor.get(f"{BASE}/x").respond(json={})
     login = ("bearer", {"secret": "api_key"}, {"api_key": "canary-key"})

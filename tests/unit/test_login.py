@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
@@ -329,6 +329,39 @@ async def test_an_endpoint_that_says_later_is_left_alone():
 async def test_an_answer_without_a_token_is_not_a_login(body):
     with pytest.raises(Retry, match="gave no token"):
         await a_login(TokenEndpoint(raw(200, body))).headers()
+
+
+async def test_when_the_login_itself_ends_is_known_from_its_answers_and_outlives_a_restart():
+    endpoint, memory = TokenEndpoint(rotates=False), Memory()
+    clock = ManualClock(datetime(2026, 11, 25, tzinfo=UTC))
+    words = WORDS | {"expires_in": "refresh_expires_in"}
+    answer = {"access_token": "canary-a", "expires_in": 600, "refresh_expires_in": "2592000"}
+    endpoint.script = [raw(200, answer), raw(200, answer | {"refresh_expires_in": 2591000})]
+    login = a_login(endpoint, memory, clock, words=words)
+    assert await login.ends_at() is None
+    await login.headers()
+    assert await login.ends_at() == datetime(2026, 12, 25, tzinfo=UTC)
+    kept = memory.kept[STORED]
+    clock.advance(1000)
+    await login.headers()  # the same end, told in seconds from now
+    assert memory.kept[STORED] == kept
+    again = a_login(endpoint, memory, clock, words=words)
+    assert await again.ends_at() == datetime(2026, 12, 25, tzinfo=UTC)
+    endpoint.script = [raw(200, answer)]  # somebody has authorized us anew
+    clock.advance(10_000)
+    await again.headers()
+    assert await again.ends_at() == datetime(2026, 12, 25, tzinfo=UTC) + timedelta(seconds=11_000)
+    assert json.loads(memory.kept[STORED])["current"] == "canary-first-refresh"
+
+
+async def test_a_lost_answer_of_a_refresh_is_asked_for_once_more_with_the_same_token():
+    """H28: a single-use token was used, and what came back was lost. The vendor decides."""
+    endpoint, memory = TokenEndpoint(), Memory()
+    endpoint.script = [Lost(sent=True, why="reset", seconds=0.1)]
+    await a_login(endpoint, memory).headers()
+    sent = [one["refresh_token"] for one in endpoint.asked]
+    assert sent == ["canary-first-refresh", "canary-first-refresh"]
+    assert json.loads(memory.kept[STORED])["current"] == "canary-refresh-1"
 
 
 @pytest.mark.parametrize("life", ["60", 60, None, "soon"])
