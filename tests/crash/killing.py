@@ -39,12 +39,13 @@ class Killing:
         """One day, through which the program dies at this place. False: it never came by."""
         self.days.append(day := Play(self.own))
         self.own.start(at)
-        died = self._live_until_dead(day)
-        if died:
-            self.look_at_the_dead(at)
-            self.own.start()
+        if not self._live_until_dead(day) and self.own.stop() != DIED:
+            self.compare(at)
+            return False
+        self.look_at_the_dead(at)
+        self.own.start()
         self.recover(at)
-        return died
+        return True
 
     def kill_in_doubt(self, at: str) -> bool:
         """Killed twice: after the books have done it, and again while we find out."""
