@@ -129,7 +129,8 @@ def at_random(count: int, seed: int) -> list[Kill]:
             continue
         place = chance.choice(daily).at.partition(":")[0]
         often = next((n for begins, n in PASSINGS if place.startswith(begins)), 4)
-        chosen.append(Kill(f"{place}:{1 + int((often - 1) * chance.random() ** 2)}"))
+        verb = "kill_twice" if chance.random() < 0.2 else "kill_at"
+        chosen.append(Kill(f"{place}:{1 + int((often - 1) * chance.random() ** 2)}", verb))
     return chosen
 
 
