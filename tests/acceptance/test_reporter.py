@@ -100,6 +100,23 @@ async def test_a_mail_that_did_not_go_is_tried_again_and_goes_once(
         assert len(box.mails) == 1
 
 
+async def test_a_mail_whose_sender_was_killed_says_so(
+    tmp_path: Path, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(tmp_path) as h:
+        [port] = free_ports(1)
+        letters_go_to(h, port)
+        post(port)
+        monkeypatch.setenv("TRUECOUNT_CRASH_AT", "mail.connecting")  # of the child alone
+        await Reporter(h.app).send_if_due()
+        row = row_of(h, "2026-11-24")
+        assert row is not None
+        assert (row["state"], row["words"]) == (
+            "failed",
+            "the process that sends it was killed by signal 9",
+        )
+
+
 async def test_a_daemon_that_stops_takes_its_sending_child_along(tmp_path: Path) -> None:
     """It went on as an orphan once, and mailed for a daemon that was gone."""
     called, hung_up = asyncio.Event(), asyncio.Event()

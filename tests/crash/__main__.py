@@ -28,6 +28,13 @@ from tests.crash.places import KILLS, Kill
 
 #: Kills of one installation before the next one begins from nothing.
 CHAIN = 8
+#: About how often a day comes by these; by others about four times.
+PASSINGS = (
+    (("store.", "wire.sending@GET", "wire.answered@GET"), 40),
+    (("wire.sending@POST", "wire.answered@POST", "outbox.e", "outbox.b"), 8),
+    (("wire.", "publish.answered", "publish.settled", "publish.intended", "publish.computed"), 3),
+    (("token.", "start.", "state.", "outbox.rec", "publish.rec"), 1),
+)
 
 
 class Tally:
@@ -121,8 +128,9 @@ def at_random(count: int, seed: int) -> list[Kill]:
             chosen.append(chance.choice(named))
             continue
         place = chance.choice(daily).at.partition(":")[0]
-        often = 60 if place.startswith(("store.", "wire.")) else 6
-        chosen.append(Kill(f"{place}:{1 + int(often ** chance.random())}"))
+        often = next((n for begins, n in PASSINGS if place.startswith(begins)), 4)
+        verb = "kill_twice" if chance.random() < 0.2 else "kill_at"
+        chosen.append(Kill(f"{place}:{1 + int((often - 1) * chance.random() ** 2)}", verb))
     return chosen
 
 

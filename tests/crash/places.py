@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.crash import CRASH_POINTS
-
 
 @dataclass(frozen=True, slots=True)
 class Kill:
@@ -74,5 +72,3 @@ _VERBS: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 KILLS = tuple(Kill(at, verb) for verb, places in _VERBS.items() for at in places)
-
-assert {kill.name for kill in KILLS} == set(CRASH_POINTS), "a place where nobody is ever killed"

@@ -29,7 +29,13 @@ def room(own: Installation, size: int) -> None:
     resource.prlimit(own.daemon.pid, resource.RLIMIT_FSIZE, (size, ENDLESS))
 
 
-@pytest.mark.parametrize("size", [0, 40_000], ids=["no byte", "the beginning of each file"])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(0, id="no byte", marks=pytest.mark.long),
+        pytest.param(40_000, id="the beginning of each file"),
+    ],
+)
 def test_h3_a_full_disk_is_503_and_nothing_is_lost(tmp_path: Path, size: int) -> None:
     with Installation(tmp_path / "a") as own:
         killing = Killing(own)

@@ -36,6 +36,7 @@ def test_h31_the_second_is_refused_and_the_first_is_unhurt(tmp_path: Path) -> No
         killing.recover("a second daemon")  # the first one's day goes well, and it stops with 0
 
 
+@pytest.mark.long
 def test_h31_of_two_that_start_together_one_lives_and_the_dead_leave_no_lock(
     tmp_path: Path,
 ) -> None:

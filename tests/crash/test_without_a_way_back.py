@@ -24,7 +24,10 @@ def passes(own: Installation) -> list[tuple[object, ...]]:
     )
 
 
-@pytest.mark.parametrize(("at", "booked"), [("outbox.sent@books", 1), ("outbox.begun@books", 0)])
+@pytest.mark.parametrize(
+    ("at", "booked"),
+    [("outbox.sent@books", 1), pytest.param("outbox.begun@books", 0, marks=pytest.mark.long)],
+)
 def test_g9_killed_in_the_middle_of_it_it_is_asked_about_and_not_sent_again(
     tmp_path: Path, at: str, booked: int
 ) -> None:

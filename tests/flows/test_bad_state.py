@@ -16,7 +16,7 @@ import pytest
 from house import ENV, ROOT, House, house
 
 from core.app import put_right
-from core.daemon import Daemon
+from core.daemon import FIRST_S, LOOK_S, Daemon
 from core.store.schema import SCHEMA_VERSION
 
 
@@ -151,6 +151,39 @@ async def test_a_clock_set_back_by_a_day_stops_nothing(
         assert len(h.asked()) == 2
         assert h.books.duplicates() == []
         assert h.causes() == []
+
+
+async def test_what_runs_every_hour_first_runs_soon_after_a_start(tmp_path: Path) -> None:
+    """A daemon that is restarted every half hour would never forget a buyer."""
+
+    async def forget() -> None:
+        pass
+
+    async with house(tmp_path) as h:
+        daemon = Daemon(h.app)
+        daemon.jobs.append(("retention", forget, 3600.0))
+        daemon._schedule()
+        try:
+            first = {
+                job.id: job.next_run_time - h.clock.now() for job in daemon.scheduler.get_jobs()
+            }
+        finally:
+            daemon.scheduler.shutdown(wait=False)
+        assert first["retention"] == timedelta(seconds=FIRST_S)
+        assert first["intake"] == timedelta(seconds=LOOK_S)
+
+
+async def test_h3_a_lock_that_cannot_be_written_says_that_the_disk_is_full(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path; from core.daemon import Lock;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); Lock(Path(sys.argv[1])).take()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert "core.errors.ConfigError" in done.stderr
+    assert "could not be written" in done.stderr
+    assert "Make room on it and start again; nothing was lost." in done.stderr
 
 
 async def test_the_daemon_notices_by_itself_that_the_clock_was_set_back(tmp_path: Path) -> None:

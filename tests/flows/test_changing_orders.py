@@ -348,6 +348,29 @@ async def test_h15_units_that_a_parcel_frees_go_to_the_order_that_waits(tmp_path
         assert h.sellable("TEA") == 0
 
 
+async def test_s10_h43_the_last_parcel_heard_of_before_the_first_is_no_short_pick(
+    tmp_path: Path,
+) -> None:
+    """Its push came, the first one's was lost: what it does not hold may have left before."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=9, CUP=9)
+        order = await h.shop.place_order(
+            lines=[{"sku": "TEA", "quantity": 1}, {"sku": "CUP", "quantity": 1}]
+        )
+        await h.settle()
+        h.lost_pushes.add("depot")
+        await h.depot.ship(h.waiting(), lines=[{"sku": "TEA", "quantity": 1}], complete=False)
+        h.lost_pushes.clear()
+        await h.depot.ship(h.waiting())
+        await h.settle()
+        assert len(h.asked()) == 1  # nothing is asked for again
+        assert h.state("shop", order) == "shipped"
+        assert h.line("shop", order) == h.line("shop", order, "2") == (1, 0, 0, 1, 0)
+        assert len(h.shop.shipments()) == 2
+        assert h.causes() == []
+        assert (h.depot.on_hand("TEA"), h.sellable("TEA")) == (8, 8)
+
+
 async def test_s10_the_same_parcel_told_twice_is_one(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.sells(TEA=5)

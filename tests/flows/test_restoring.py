@@ -134,6 +134,24 @@ async def test_h38_yesterdays_backup_converges_and_nothing_is_done_twice(
             assert prove(connection, h.app.network, h.clock.now(), tell=quiet).findings == []
 
 
+async def test_what_a_killed_backup_left_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    """It is as large as the state. Of a backup that is being made nothing is taken."""
+    async with house(tmp_path) as h:
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        left = h.folder / f".yesterday.db.{dead.pid}.part"
+        beside = h.folder / f".yesterday.db.{dead.pid}.part-journal"
+        alive = h.folder / f".yesterday.db.{os.getppid()}.part"
+        other = h.folder / f".another.db.{dead.pid}.part"
+        for file in (left, beside, alive, other):
+            file.write_bytes(b"half")
+        save(h)
+        assert not left.exists()
+        assert not beside.exists()
+        assert alive.exists()
+        assert other.exists()
+
+
 @pytest.mark.parametrize("later", ["shop", "depot"])
 async def test_h38_what_was_asked_and_cancelled_since_the_backup_needs_nobody(
     tmp_path: Path, later: str

@@ -42,7 +42,7 @@ def test_g1_the_recording_is_of_a_whole_life(recorded: dict[str, list[Op]]) -> N
     assert ops[-1].what == "delete"
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2, pytest.param(3, marks=pytest.mark.long)])
 def test_g1_h1_whenever_the_power_goes_acknowledged_is_kept_and_pairs_are_whole(
     recorded: dict[str, list[Op]], seed: int, record_property: Callable[[str, str], None]
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from core import crash
 from core.crash import CRASH_POINTS, VARIABLE
 from core.errors import ConfigError
+from tests.crash.places import KILLS
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -33,6 +34,13 @@ def placed() -> Counter[str]:
 def test_every_name_of_the_catalog_stands_once_in_the_code_and_no_other() -> None:
     assert placed() == Counter(dict.fromkeys(CRASH_POINTS, 1))
     assert len(CRASH_POINTS) >= 40
+
+
+def test_every_place_has_its_kill_and_every_kill_can_be_written() -> None:
+    assert {kill.name for kill in KILLS} == set(CRASH_POINTS)
+    assert len(KILLS) == len(set(KILLS))
+    for kill in KILLS:
+        assert crash.read(kill.at) is not None
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,4 @@ def _outages() -> None:
         sa.Column("words", sa.String, nullable=False, server_default=sa.text("''")),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        "outages_open", "outages", ["system"], sqlite_where=sa.text("ended_at IS NULL")
-    )
+    op.create_index("outages_open", "outages", ["system"], sqlite_where=sa.text("ended_at IS NULL"))
