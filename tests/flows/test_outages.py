@@ -13,6 +13,7 @@ from house import House, house
 from structlog.testing import capture_logs
 
 from core import reconcile, report, views
+from core.serving import gauges
 
 #: reliability.md, 5.10: what an outage may cost.
 CALLS_PER_ORDER_MAX = 3.0
@@ -193,3 +194,15 @@ async def test_g11_h30_an_outage_of_days_costs_few_calls_and_loses_nothing(
             f"warehouse away for {hours} h: {len(orders)} orders, {calls} calls to it, "
             f"{calls / len(orders):.2f} an order; drained within {drained_s:.0f} s of its return",
         )
+
+
+async def test_metrics_say_which_system_is_left_alone(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.faults("depot", down=True)
+        await h.shop.place_order("TEA")
+        await h.settle(60)
+        await gauges(h.app)
+        said = h.app.metrics.text().decode()
+        assert 'truecount_breaker_state{system="depot"} 2.0' in said
+        assert 'truecount_breaker_state{system="shop"} 0.0' in said
