@@ -146,7 +146,7 @@ def _write(
 
 def _tell(system: str, values: dict[str, Any]) -> None:
     log = structlog.get_logger()
-    if "since" in values:
+    if "since" in values or ("back_at" in values and not values["back_at"]):
         log.warning("system.away", system=system)
     elif values.get("words"):
         log.info("drain.began", system=system, count=values["commands"], words=values["words"])
