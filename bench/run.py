@@ -250,6 +250,8 @@ def _more(figures: list[Figures]) -> list[str]:
                 ("calls", "calls a change"),
                 ("commits", "commits a change"),
                 ("peak_mib", "peak MiB"),
+                ("shed", "answered 503"),
+                ("turned_away", "turned away, too many connections of one address"),
                 ("backlog", "pushes kept and not decided, at most"),
                 ("zero_ms", "ms from a stop until the last channel shows 0"),
                 ("refused", "refused"),

@@ -59,23 +59,38 @@ async def surge(play: Play) -> None:
 
 
 async def _surge(play: Play, count: int, seconds: float) -> dict[str, float]:
-    peaks, word = _Peaks(), play.market.skus[0]
+    peaks, word, before = _Peaks(), play.market.skus[0], await _refusals(play)
     watch = asyncio.create_task(peaks.watch(play))
     stop = asyncio.create_task(_stopped(play, word, seconds * STOP_AFTER))
     loop = opened(play.lines, play.market.sales(count), SURGE_PER_SECOND)
     burst, ours = await timed(play.daemon, loop)
     stopped_at = await stop
     watch.cancel()
+    after = await _refusals(play)
     drain_s = await play.drain()
     ours |= {
         "zero_ms": _until_zero_ms(play, word, stopped_at),
         "peak_mib": peaks.mib,
         "backlog": float(peaks.backlog),
+        "shed": after[0] - before[0],
+        "turned_away": after[1] - before[1],
         "drain_per_second": burst.answered / (burst.seconds + drain_s),
     }
     await _say(play, "resume-sell", sku=word)
     await play.drain()
     return ours
+
+
+async def _refusals(play: Play) -> tuple[float, float]:
+    """Pushes answered 503 so far, and connections turned away by the limit for one address."""
+    async with httpx.AsyncClient(trust_env=False, timeout=60.0) as client:
+        answer = await client.get(f"http://127.0.0.1:{play.stage.operations_port}/metrics")
+    found = [0.0, 0.0]
+    for line in answer.text.splitlines():
+        name, _, value = line.rpartition(" ")
+        found[0] += float(value) if 'verdict="busy"' in name and "_total" in name else 0.0
+        found[1] += float(value) if 'reason="turned_away"' in name and "_total" in name else 0.0
+    return found[0], found[1]
 
 
 async def _stopped(play: Play, word: str, after_s: float) -> float:

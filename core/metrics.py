@@ -22,7 +22,7 @@ _ANSWER_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 5.0, 10.0
 _PUBLISH_BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 
 #: Values of truecount_breaker_state.
-BREAKER_STATES = {"closed": 0, "probing": 1, "open": 2}
+BREAKER_STATES = {"closed": 0, "ramp": 1, "half_open": 1, "open": 2}
 
 
 class Metrics:

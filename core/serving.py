@@ -16,6 +16,7 @@ from core.app import App
 from core.clock import unstamp
 from core.config_types import System
 from core.daemon import Daemon
+from core.metrics import BREAKER_STATES
 from core.rounds import SCHEDULER_S
 from core.store.refusals import unusable
 from core.store.schema import ENDED, cursors, inbox, outbox
@@ -210,6 +211,8 @@ async def gauges(app: App) -> None:
     app.metrics.outbox.clear()
     for row in rows:
         app.metrics.outbox.labels(row.system, row.state).set(row.n)
+    for name, breaker in app.breakers.items():
+        app.metrics.breaker.labels(name).set(BREAKER_STATES[breaker.state])
     app.metrics.commits.set(app.store.commits)
     app.metrics.units.set(app.store.units)
     app.metrics.store_waiting.set(app.store.waiting)

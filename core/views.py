@@ -54,7 +54,7 @@ def status(connection: Connection, network: Network, now: datetime) -> View:
         "inbox": _counts(connection, s.inbox.c.state),
         "outbox": _by_system(connection),
         "sweeps": _sweeps(connection, now),
-        "away": outage_rows.now_away(connection, _batches(network), now),
+        "away": outage_rows.now_away(connection, _batches(network)),
         "channels": _channels(connection, network),
         "oversold": oversold(connection),
         "today": _today(connection, day),

@@ -569,6 +569,7 @@ Index(
     sqlite_where=outbox.c.state.in_(["queued", "waiting", "in_doubt"]),
 )
 Index("outbox_of_order", outbox.c.order_id)
+Index("outbox_dead", outbox.c.system, outbox.c.lane, sqlite_where=outbox.c.state == "dead")
 
 #: Systems that were away, and how what had waited was drained. `since` until `back_at` it did not
 #: answer; until `ended_at` the drain went on. `per_second`: as allowed, then as measured.
@@ -580,7 +581,8 @@ outages = Table(
     _instant("since", nullable=False),
     _instant("back_at"),
     _instant("ended_at"),
-    _count("commands"),  # that waited when it was back
+    _count("upto"),  # the last command there was when it was back: later ones are no drain
+    _count("commands"),  # that waited then
     _count("skus"),
     _count("left_over"),  # that were still there when the drain counted as over
     Column("per_second", Float, nullable=False),

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House, house
+from house import ENV, House, house
 from structlog.testing import capture_logs
 
 from core import reconcile, report, views
+from core.cli import main
+from core.serving import gauges
 
 #: reliability.md, 5.10: what an outage may cost.
 CALLS_PER_ORDER_MAX = 3.0
@@ -193,3 +195,32 @@ async def test_g11_h30_an_outage_of_days_costs_few_calls_and_loses_nothing(
             f"warehouse away for {hours} h: {len(orders)} orders, {calls} calls to it, "
             f"{calls / len(orders):.2f} an order; drained within {drained_s:.0f} s of its return",
         )
+
+
+async def test_metrics_say_which_system_is_left_alone(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.faults("depot", down=True)
+        await h.shop.place_order("TEA")
+        await h.settle(60)
+        await gauges(h.app)
+        said = h.app.metrics.text().decode()
+        assert 'truecount_breaker_state{system="depot"} 2.0' in said
+        assert 'truecount_breaker_state{system="shop"} 0.0' in said
+
+
+async def test_status_prints_who_is_away_and_how_long_the_drain_will_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    async with house(tmp_path) as h:
+        await h.sells(TEA=100)
+        h.faults("depot", down=True)
+        for _ in range(25):
+            await h.shop.place_order("TEA")
+        await rounds_for(h, 120)
+        assert main(["status", "--config", str(h.folder / "config.yaml")]) in (0, 1)
+        said = capsys.readouterr().out
+        words = "25 commands waiting for depot, at 20 calls a second done in about 1 second"
+        assert re.search(rf"^Away since .*: {words}$", said, re.MULTILINE), said

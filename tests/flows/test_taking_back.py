@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from house import House, house
 
+from core.prove import prove
+from core.reconcile import compare
 from core.restored import look_first
+from core.store.engine import read_only
 
 
 @pytest.fixture
@@ -222,3 +225,33 @@ async def test_a_refund_of_what_has_been_delivered_cancels_nothing(h: House) -> 
     assert h.state("shop", order) == "shipped"
     assert h.causes() == []
     assert h.books.cancellations() == []
+
+
+# ------------------------------------------------------------------ and it is all in the log
+
+
+async def test_g5_g6_the_log_proves_whatever_was_taken_back_discarded_or_refunded(h: House) -> None:
+    await away(h, "depot", "books")
+    edited, cancelled = await h.shop.place_order("TEA", 2), await h.shop.place_order("TEA", 3)
+    refunded, kept = await h.shop.place_order("MUG", 4), await h.shop.place_order("MUG", 1)
+    await h.now()
+    await h.edit("shop", edited, 5)
+    await h.shop.cancel(cancelled["id"])
+    await changes(h, refunded, payment="refunded")
+    await back(h, "depot", "books")
+    h.depot._world.settings["known_skus"] = "TEA"
+    refused = await h.shop.place_order("MUG", 2)
+    await h.settle(30)
+    number = next(row["id"] for row in h.commands("fulfill_order") if row["state"] == "dead")
+    await h.operate("discard", ids=[number], by="Ann", reason="sent by hand")
+    await h.settle(120)
+    assert [h.state("shop", one) for one in (edited, cancelled, refunded, kept, refused)] == [
+        "released", "cancelled", "cancelled", "released", "released",
+    ]  # fmt: skip
+    engine = read_only(h.app.store.path)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        assert prove(connection, h.app.network, h.clock.now()).findings == []
+        found = compare(connection, h.app.network, h.clock.now().date(), h.clock.now(), every_s={})
+    engine.dispose()
+    assert [one.key for one in found.unexplained] == []

@@ -279,6 +279,40 @@ BUGS = (
         "test_h23_a_key_older_than_the_memory_of_the_other_side_is_looked_up_first[2]",
         says="assert",
     ),
+    Bug(
+        name="a dead system is asked by every lane for itself",
+        file="core/breaker.py",
+        old="        worn = self._failures >= FAILURES or self._soft >= SOFT_FAILURES\n",
+        new="        worn = self._failures < 0 or self._soft < 0\n",
+        harness=f"{FLOWS}/test_delivering.py::"
+        "test_g11_the_books_down_for_hours_lose_nothing_and_delay_nobody",
+        says="assert calls < 100",
+    ),
+    Bug(
+        name="a push waits for the decisions beside it",
+        file="core/store/engine.py",
+        old="            (self._quick if waiting.single else self._rest).append(waiting)\n",
+        new="            self._rest.append(waiting)\n",
+        harness=f"{FLOWS}/test_surge.py::"
+        "test_h46_a_push_is_answered_before_a_decision_that_waits_beside_it",
+        says="decision runs",
+    ),
+    Bug(
+        name="a batch is as large as ever, however long it takes",
+        file="core/intake.py",
+        old="        return max(1, int(DECIDE_S / self._row_s))\n",
+        new="        return self._batch\n",
+        harness=f"{FLOWS}/test_surge.py::test_h46_a_dear_batch_makes_the_next_one_small",
+        says="assert",
+    ),
+    Bug(
+        name="a push is refused for what a sweep has brought",
+        file="core/app.py",
+        old="        return self.backlog <= self.config.listen.waiting_max // 2\n",
+        new="        return self.backlog <= self.config.listen.waiting_max * 2\n",
+        harness=f"{FLOWS}/test_surge.py::test_g13_reading_stops_before_receiving_does",
+        says="assert",
+    ),
     # ------------------------------------------------------------------ what a number means
     Bug(
         name="the safety stock of the second location is forgotten",
