@@ -30,6 +30,7 @@ from sqlalchemy.pool import StaticPool
 from core.errors import Busy, InvariantBroken
 from core.store.refusals import refuse_other_schema, unusable
 from core.store.schema import SCHEMA_VERSION, meta, metadata
+from core.store.written import Note, Written
 
 T = TypeVar("T")
 Unit = Callable[[Connection], T]
@@ -56,6 +57,9 @@ class Store:
         self._writer = _writing_engine(path)
         self._reader = _reading_engine(path)
         self._connection: Connection | None = None
+        self._written = Written()
+        #: Called after each commit with who has to look now (core.store.written).
+        self.on_written: Callable[[set[Note]], None] = lambda _: None
         self.closing = False
         self.commits = 0
         self.units = 0
@@ -76,6 +80,7 @@ class Store:
             _assert_schema(connection, self.path)
             _assert_durable(connection)
             _make_schema(connection)
+            self._written.watch(connection)
         except BaseException:
             connection.close()
             raise
@@ -160,10 +165,13 @@ class Store:
             await self._commit(connection)
         except (DatabaseError, sqlite3.Error) as error:
             _roll_back(connection)
+            self._written.taken()
             _refuse(batch, error)
             return
         self.commits += 1
         self.units += len(batch)
+        if notes := self._written.taken():
+            self.on_written(notes)
         for waiting, value, failure in results:
             if waiting.done.done():
                 continue  # its caller gave up; the write stands all the same

@@ -1,0 +1,60 @@
+"""What people do at Amazon, in the one shape simulations use (core.fake.Sells)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.amazon.fake_market import SoldOut
+from core.fake import Sold
+
+
+class Acts:
+    def __init__(self, fake: Any) -> None:
+        self._fake = fake
+
+    def offer(self, sku: str) -> None:
+        self._fake.list_item(sku, 0)
+
+    async def buy(self, lines: Mapping[str, int], *, paid: bool) -> str | None:
+        wanted = [{"sku": sku, "quantity": units} for sku, units in lines.items()]
+        try:
+            return str(self._fake.place_order(wanted, pending=not paid))
+        except SoldOut:
+            return None
+
+    async def pay(self, order: str) -> None:
+        self._fake.release_pending(order)
+
+    async def cancel(self, order: str) -> bool:
+        if self._fake.status(order) not in ("PENDING", "UNSHIPPED"):
+            return False
+        self._fake.cancel(order)
+        return True
+
+    def shown(self) -> Mapping[str, int]:
+        market = self._fake.market
+        market.settle()
+        return {sku: listed.stock.quantity for sku, listed in market.listings.items()}
+
+    def sold(self) -> Sequence[Sold]:
+        return [
+            Sold(
+                id=placed.order,
+                lines={line.sku: line.quantity for line in placed.lines},
+                cancelled=placed.status == "CANCELLED",
+                paid=placed.status != "PENDING",
+            )
+            for placed in self._fake.market.orders.values()
+        ]
+
+    def parcels(self, order: str) -> Sequence[Mapping[str, int]]:
+        items = {line.item: line.sku for line in self._fake.market.orders[order].lines}
+        found = []
+        for package in self._fake.shipments(order):
+            units: Counter[str] = Counter()
+            for entry in package["packageItems"]:
+                units[items[entry["orderItemId"]]] += entry["quantity"]
+            found.append(units)
+        return found

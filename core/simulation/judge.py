@@ -1,0 +1,288 @@
+"""What must hold: after every step against the true state of the systems, and at the end exactly.
+
+The judge believes no number of ours. What lies in the warehouse, what was sold, shipped
+and booked is asked of the fakes; the database is only asked what the daemon believes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+from sqlalchemy import Connection, text
+
+from core.fake import Sold
+from core.lifecycle import revision_key
+from core.prove import prove
+from core.simulation.loop import VirtualLoop
+from core.simulation.machine import Machine
+from core.simulation.scenario import Scenario
+from core.simulation.world import World
+
+#: So many findings of one run are worth reading.
+FOUND_MAX = 20
+
+
+class Judge:
+    """`found` is what did not hold. `ended` is set with the first of it."""
+
+    def __init__(
+        self, scenario: Scenario, world: World, machine: Machine, loop: VirtualLoop
+    ) -> None:
+        self._scenario = scenario
+        self._world = world
+        self._machine = machine
+        self._loop = loop
+        self._revisions: dict[tuple[str, str], str] = {}
+        self._acknowledged: set[tuple[str, str]] = set()
+        self.found: list[str] = []
+        self.ended = asyncio.Event()
+
+    def wrong(self, what: str) -> None:
+        said = f"at {self._loop.time():.3f} s: {what}"
+        if len(self.found) < FOUND_MAX and what not in (one.partition(": ")[2] for one in self.found):
+            self.found.append(said)
+        self.ended.set()
+
+    def bug(self, said: str) -> None:
+        """The daemon itself says that its own code failed."""
+        self.wrong(f"a fault of our own: {said}")
+
+    # -------------------------------------------------------------- after every step
+
+    def after_call(self, system: str, request: httpx.Request, status: int) -> None:  # noqa: ARG002
+        if request.method != "GET":
+            self.look()
+
+    def look(self) -> None:
+        """The truth outside, after every step of anybody."""
+        for what in self._outside():
+            self.wrong(what)
+
+    def _outside(self) -> Iterator[str]:
+        yield from (f"G3, G9: booked twice: {one}" for one in self._world.books.duplicates())
+        for row in self._world.depot.stock():
+            free = row["available"]
+            if free is None:
+                free = row["on_hand"] - row["allocated"]
+            if free < 0:
+                yield f"G6, G7: the warehouse was asked for {-free} {row['sku']} more than there are"
+        if self._scenario.policy == "split":
+            yield from self._shown_twice()
+
+    def _shown_twice(self) -> Iterator[str]:
+        """G8: under `split` what all channels may still sell, and have sold, is there."""
+        shown: Counter[str] = Counter()
+        for channel in self._world.channels.values():
+            shown.update(channel.shown())
+        for sku, received in self._world.received.items():
+            gone = self._taken[sku]
+            if shown[sku] and shown[sku] + gone > received:
+                yield (
+                    f"G8: {shown[sku]} {sku} are for sale and {gone} sold or gone, of {received}"
+                )
+
+    @property
+    def _taken(self) -> Counter[str]:
+        """Units that were sold and not cancelled, or have left all the same."""
+        left = self._left()
+        taken: Counter[str] = Counter()
+        for name, channel in self._world.channels.items():
+            for order in channel.sold():
+                taken.update(left[name, order.id] if order.cancelled else order.lines)
+        return taken
+
+    def _left(self) -> Mapping[tuple[str, str], Counter[str]]:
+        """(channel, order) -> units that have left the warehouse."""
+        bodies = {order.reference: order.body for order in self._world.depot._orders.values()}
+        left: dict[tuple[str, str], Counter[str]] = {}
+        for parcel in self._world.depot.shipments():
+            body = bodies[parcel["reference"]]
+            channel = body["channel"]
+            key = (channel, _order_of(parcel["reference"], channel))
+            units = left.setdefault(key, Counter())
+            for line in parcel["lines"]:
+                units[line["sku"]] += line["quantity"]
+        return _Missing(left)
+
+    # -------------------------------------------------------------- now and then, inside
+
+    def acknowledged(self, system: str, headers: Mapping[str, str], body: bytes) -> None:
+        """We said 2xx to this push (G1)."""
+
+    def look_inside(self) -> None:
+        app = self._machine.app
+        if app is None:
+            return
+        with app.store.snapshot() as connection:
+            for what in self._inside(connection):
+                self.wrong(what)
+
+    def _inside(self, connection: Connection) -> Iterator[str]:
+        broken = _rows(
+            connection,
+            "SELECT order_id, key FROM lines WHERE min(claimed, short, consumed, cancelled) < 0"
+            " OR ordered <> claimed + short + consumed + cancelled",
+        )
+        yield from (f"G6: a unit is lost in order {row.order_id} line {row.key}" for row in broken)
+        for row in _rows(connection, "SELECT system, external_id, revision FROM orders"):
+            key = (row.system, row.external_id)
+            known = self._revisions.get(key, "")
+            if known and revision_key(row.revision) < revision_key(known):
+                yield f"G4: order {row.external_id} of {row.system} fell back to {row.revision}"
+            self._revisions[key] = row.revision
+
+    # -------------------------------------------------------------- at the end
+
+    def unsettled(self) -> list[str]:
+        """What is still on its way, though everything works again."""
+        app = self._machine.app
+        if app is None:
+            return ["the daemon is not ready"]
+        with app.store.snapshot() as connection:
+            return list(self._on_the_way(connection))
+
+    def _on_the_way(self, connection: Connection) -> Iterator[str]:
+        pending = _rows(connection, "SELECT system FROM inbox WHERE state = 'pending'")
+        if pending:
+            yield f"{len(pending)} records wait to be decided"
+        for row in _rows(connection, "SELECT * FROM outbox WHERE state NOT IN ('done', 'dead')"):
+            yield f"{row.kind} to {row.system} is {row.state}: {row.words}"
+        known = {
+            (row.system, row.external_id): row for row in _rows(connection, "SELECT * FROM orders")
+        }
+        open_units = Counter(
+            {
+                row.sku: int(row.units)
+                for row in _rows(
+                    connection,
+                    "SELECT sku, sum(units) AS units FROM claims WHERE state = 'open' GROUP BY sku",
+                )
+            }
+        )
+        for name, channel in self._world.channels.items():
+            for order in channel.sold():
+                row = known.get((name, order.id))
+                if row is None:
+                    yield f"G2: order {order.id} of {name} was never captured"
+                elif word := self._unfinished(order, row.state, open_units):
+                    yield f"order {order.id} of {name} is {row.state}: {word}"
+        yield from self._not_shown(open_units)
+
+    def _unfinished(self, order: Sold, state: str, open_units: Counter[str]) -> str:
+        if order.cancelled:
+            return "" if state in ("cancelled", "shipped") else "its buyer has cancelled it"
+        if not order.paid or state == "shipped":
+            return ""
+        if state == "held" and any(self._free(sku, open_units) <= 0 for sku in order.lines):
+            return ""  # it waits for stock
+        return "it is paid and not shipped"
+
+    def _free(self, sku: str, open_units: Counter[str]) -> int:
+        on_hand: int = self._world.depot.on_hand(sku)
+        return on_hand - open_units[sku] - self._scenario.safety
+
+    def _not_shown(self, open_units: Counter[str]) -> Iterator[str]:
+        """G8: every channel shows the computed number."""
+        shown = {name: channel.shown() for name, channel in self._world.channels.items()}
+        for sku in self._scenario.skus:
+            pool = max(0, self._free(sku, open_units))
+            numbers = {name: units[sku] for name, units in shown.items()}
+            if self._scenario.policy == "shared" and set(numbers.values()) != {pool}:
+                yield f"G8: {pool} {sku} are free, shown are {numbers}"
+            total = sum(numbers.values())
+            if self._scenario.policy == "split" and not pool - len(numbers) <= total <= pool:
+                yield f"G8: {pool} {sku} are free, divided are {numbers}"
+            if self._scenario.policy == "adaptive" and (
+                max(numbers.values()) > pool or total < pool - len(numbers)
+            ):
+                yield f"G8: {pool} {sku} are free, shown are {numbers}"
+
+    def at_the_end(self) -> None:
+        """Everything is at rest: now it must be true to the unit and to the document."""
+        app = self._machine.app
+        assert app is not None
+        self.look()
+        self.look_inside()
+        with app.store.snapshot() as connection:
+            for what in self._finally(connection):
+                self.wrong(what)
+            proof = prove(connection, app.network, app.clock.now())
+        for finding in proof.findings:
+            self.wrong(f"prove: [{finding.id}] {finding.ref}: {finding.says}")
+
+    def _finally(self, connection: Connection) -> Iterator[str]:
+        cancelled = {
+            (name, order.id)
+            for name, channel in self._world.channels.items()
+            for order in channel.sold()
+            if order.cancelled
+        }
+        known = _rows(connection, "SELECT * FROM orders")
+        by_id = {row.id: (row.system, row.external_id) for row in known}
+        for row in _rows(connection, "SELECT * FROM outbox WHERE state = 'dead'"):
+            if by_id[row.order_id] not in cancelled:  # a buyer who cancels what has left
+                yield f"{row.kind} to {row.system} was given up: {row.words}"
+        yield from self._orders_outside(known)
+
+    def _orders_outside(self, known: list[Any]) -> Iterator[str]:
+        """Every order once in the warehouse's parcels, once in the books, once at its channel."""
+        left = self._left()
+        parcels: Counter[tuple[str, str]] = Counter()
+        bodies = {order.reference: order.body for order in self._world.depot._orders.values()}
+        for parcel in self._world.depot.shipments():
+            channel = bodies[parcel["reference"]]["channel"]
+            if parcel["lines"]:
+                parcels[channel, _order_of(parcel["reference"], channel)] += 1
+        documents = Counter(
+            (row["kind"], _order_of_document(row)) for row in self._world.books.documents()
+        )
+        sold = {
+            (name, order.id): order
+            for name, channel in self._world.channels.items()
+            for order in channel.sold()
+        }
+        for row in known:
+            key = (row.system, row.external_id)
+            order = sold[key]
+            if any(left[key][sku] > units for sku, units in order.lines.items()):
+                yield f"G9: more of {key} has left than was ordered: {dict(left[key])}"
+            if row.state != "shipped":
+                continue
+            where = f"{row.system}:{row.external_id}"
+            wanted = {"sales_order": 1, "delivery": parcels[key], "invoice": 1}
+            found = {kind: documents[kind, where] for kind in wanted}
+            if found != wanted:
+                yield f"G9: of {where} the books have {found}, due are {wanted}"
+            told = self._world.channels[row.system].parcels(row.external_id)
+            if not order.cancelled and len(told) != parcels[key]:
+                yield f"G9: {row.system} was told of {len(told)} parcels of {key}, {parcels[key]} left"
+
+
+class _Missing(dict[tuple[str, str], Counter[str]]):
+    """An order nothing of which has left."""
+
+    def __missing__(self, key: tuple[str, str]) -> Counter[str]:
+        return Counter()
+
+
+class Wrong(Exception):
+    """The run cannot go on."""
+
+
+def _order_of(reference: str, channel: str) -> str:
+    """Our reference is truecount:CHANNEL:ORDER:KIND:REVISION; the order may have colons."""
+    return reference.removeprefix(f"truecount:{channel}:").rsplit(":", 2)[0]
+
+
+def _order_of_document(row: Mapping[str, Any]) -> str:
+    """CHANNEL:ORDER of what was booked."""
+    reference: str = row.get("order_reference") or row["reference"]
+    return reference.removeprefix("truecount:").rsplit(":", 2)[0]
+
+
+def _rows(connection: Connection, sql: str) -> list[Any]:
+    return list(connection.execute(text(sql)).all())

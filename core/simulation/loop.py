@@ -1,0 +1,151 @@
+"""Virtual time: an event loop that jumps to its next timer, and the clocks that follow it.
+
+Nothing is ever waited for. Where asyncio would sleep in the operating system, time
+moves to the next timer instead, so a day passes in seconds and always in the same
+order. There is no input and no thread: what product code hands to a thread is run on
+the spot, a little later or a little earlier than it would have been.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import selectors
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: The tasks of one process of ours; what it starts belongs to it. None: the world's.
+OWNER: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("OWNER", default=None)
+
+
+class Deadlock(RuntimeError):
+    """Nothing is ready and no timer is set: whoever waits would wait for ever."""
+
+
+class _Nothing(selectors.SelectSelector):
+    """No descriptor ever becomes ready; waiting moves the clock."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None:
+            raise Deadlock(self.loop.who_waits())
+        self.loop.pass_time(max(0.0, timeout))
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """`time()` is seconds since the beginning of the simulation.
+
+    `chance` draws how long a thread takes, `thread_s` at most.
+    """
+
+    def __init__(self, chance: random.Random, *, thread_s: float = 0.02) -> None:
+        self._virtual = 0.0
+        self._chance = chance
+        self._thread_s = thread_s
+        nothing = _Nothing()
+        nothing.loop = self
+        super().__init__(nothing)
+
+    def time(self) -> float:
+        return self._virtual
+
+    def pass_time(self, seconds: float) -> None:
+        self._virtual += seconds
+
+    def create_task(  # type: ignore[override]
+        self,
+        coro: Any,
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = super().create_task(coro, name=name, context=context)
+        owned = OWNER.get()
+        if owned is not None:
+            owned.add(task)
+            task.add_done_callback(owned.discard)
+        return task
+
+    def spawn(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task of the world: it goes on when the process that caused it dies."""
+        context = Context()
+        return context.run(self.create_task, coro, context=context)
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """A thread's work: done before or after its time has passed, never during it."""
+        done: asyncio.Future[T] = self.create_future()
+        takes_s = self._chance.uniform(0.0, self._thread_s)
+        if self._chance.random() < 0.5:
+            self.call_later(takes_s, _do, done, func, args)
+        else:
+            worked: asyncio.Future[T] = self.create_future()
+            _do(worked, func, args)
+            self.call_later(takes_s, _hand_on, worked, done)
+        return done
+
+    def who_waits(self) -> str:
+        names = sorted(task.get_name() for task in asyncio.all_tasks(self))
+        return "no timer is set, and these wait for ever: " + ", ".join(names)
+
+
+def _do(done: asyncio.Future[T], func: Callable[..., T], args: tuple[Any, ...]) -> None:
+    if done.cancelled():
+        return
+    try:
+        done.set_result(func(*args))
+    except Exception as error:  # noqa: BLE001 - handed to whoever waits for the thread
+        done.set_exception(error)
+        done.exception()  # whoever waited may be dead: nobody has to be told
+
+
+def _hand_on(worked: asyncio.Future[T], done: asyncio.Future[T]) -> None:
+    error = worked.exception()
+    if done.cancelled():
+        return
+    if error is None:
+        done.set_result(worked.result())
+    else:
+        done.set_exception(error)
+
+
+class TrueTime:
+    """The time that passes for everybody; each machine's own clock may be wrong by `skew_s`."""
+
+    def __init__(self, loop: VirtualLoop, start: datetime) -> None:
+        self._loop = loop
+        self._start = start
+
+    def elapsed_s(self) -> float:
+        return self._loop.time()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._loop.time())
+
+
+class MachineClock:
+    """What one machine believes (core.clock.Clock). Its monotonic counter begins at its boot."""
+
+    def __init__(self, true: TrueTime) -> None:
+        self.true = true
+        self.skew_s = 0.0
+        self._boot_s = true.elapsed_s()
+
+    def now(self) -> datetime:
+        return self.true.now() + timedelta(seconds=self.skew_s)
+
+    def monotonic(self) -> float:
+        return self.true.elapsed_s() - self._boot_s
+
+    def boot(self) -> None:
+        self._boot_s = self.true.elapsed_s()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

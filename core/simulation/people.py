@@ -1,0 +1,157 @@
+"""Buyers, pickers and their moods: everybody acts on the systems, nobody on us."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from core.simulation.journal import Journal
+from core.simulation.loop import VirtualLoop
+from core.simulation.scenario import HOUR, MINUTE, Scenario
+from core.simulation.world import World
+
+#: Of all orders: paid later, cancelled by the buyer.
+UNPAID = 0.15
+CANCELLED = 0.08
+#: A buyer changes his mind, or pays, within this time.
+MIND_S = 3 * HOUR
+#: The warehouse ships nothing before an order has lain there for so long.
+PACKING_S = (2 * MINUTE, 4 * HOUR)
+
+
+class People:
+    """Acts until `leave`. Whatever they do is told to `on_act`, and looked at by the judge."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        world: World,
+        loop: VirtualLoop,
+        journal: Journal,
+        on_act: Callable[[], None],
+    ) -> None:
+        self._scenario = scenario
+        self._world = world
+        self._loop = loop
+        self._journal = journal
+        self._on_act = on_act
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.sold = 0
+
+    def come(self) -> None:
+        for member in self._scenario.channels:
+            self._go(self._buy(member.name, self._scenario.chance(f"buyers:{member.name}")))
+        self._go(self._pack(self._scenario.chance("pickers")))
+        self._go(self._deliver_goods(self._scenario.chance("goods")))
+
+    async def leave(self) -> None:
+        """Nobody buys any more; who wanted to pay or to cancel has done so."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _go(self, work: Any) -> None:
+        task = self._loop.spawn(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()
+
+    def _acted(self, who: str, what: str) -> None:
+        self._journal.note(who, what)
+        self._on_act()
+
+    # -------------------------------------------------------------- buyers
+
+    async def _buy(self, channel: str, rng: random.Random) -> None:
+        each_s = HOUR * len(self._scenario.channels) / self._scenario.orders_per_hour
+        acts = self._world.channels[channel]
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / each_s))
+            skus = rng.sample(self._scenario.skus, min(rng.choice((1, 1, 1, 2)), self._most))
+            lines = {sku: rng.choice((1, 1, 1, 2, 3)) for sku in sorted(skus)}
+            paid = rng.random() >= UNPAID
+            changes_mind, later_s = rng.random() < CANCELLED, rng.uniform(0, MIND_S)
+            order = await acts.buy(lines, paid=paid)
+            if order is None:
+                continue
+            self.sold += 1
+            word = "" if paid else ", not paid"
+            self._acted(channel, f"sells {order}: {_said(lines)}{word}")
+            if changes_mind:
+                self._go(self._cancel(channel, order, later_s))
+            elif not paid:
+                self._go(self._pay(channel, order, later_s))
+
+    @property
+    def _most(self) -> int:
+        return len(self._scenario.skus)
+
+    async def _cancel(self, channel: str, order: str, later_s: float) -> None:
+        await asyncio.sleep(later_s)
+        done = await self._world.channels[channel].cancel(order)
+        self._acted(channel, f"cancels {order}" if done else f"cannot cancel {order}")
+
+    async def _pay(self, channel: str, order: str, later_s: float) -> None:
+        await asyncio.sleep(later_s)
+        await self._world.channels[channel].pay(order)
+        self._acted(channel, f"is paid {order}")
+
+    # -------------------------------------------------------------- the warehouse
+
+    async def _deliver_goods(self, rng: random.Random) -> None:
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / (4 * HOUR)))
+            sku, units = rng.choice(self._scenario.skus), rng.choice((1, 5, 20))
+            self._world.receive(sku, units)
+            self._acted("depot", f"receives {units} {sku}")
+
+    async def _pack(self, rng: random.Random) -> None:
+        """One order after another; which one is due, nobody outside knows."""
+        due: dict[str, float] = {}
+        while True:
+            await asyncio.sleep(rng.uniform(MINUTE, 10 * MINUTE))
+            now = self._loop.time()
+            for order in self._world.depot.orders():
+                reference = order["reference"]
+                if order["state"] not in ("open", "part_shipped"):
+                    continue
+                if now >= due.setdefault(reference, now + rng.uniform(*PACKING_S)):
+                    await self._one(order, rng)
+                    due[reference] = now + rng.uniform(*PACKING_S)
+
+    async def _one(self, order: Mapping[str, Any], rng: random.Random) -> None:
+        depot, reference = self._world.depot, order["reference"]
+        lacks = any(depot.on_hand(row["sku"]) < row["quantity"] for row in order["left"])
+        mood = rng.random()
+        if mood < 0.03:
+            await depot.cancel(reference)
+            self._acted("depot", f"gives up {reference}")
+        elif lacks:
+            await depot.short_pick(reference)
+            self._acted("depot", f"ships what there is of {reference}")
+        elif mood < 0.15:
+            first = order["left"][0]
+            part = [{"line": first["line"], "sku": first["sku"], "quantity": 1}]
+            await depot.ship(reference, part, complete=False)
+            self._acted("depot", f"ships one unit of {reference}")
+        else:
+            await depot.ship(reference)
+            self._acted("depot", f"ships {reference}")
+
+    async def pack_everything(self) -> None:
+        """The last evening: whatever waits and can be shipped is shipped."""
+        depot = self._world.depot
+        for order in depot.orders():
+            if order["state"] in ("open", "part_shipped"):
+                await depot.short_pick(order["reference"])
+                self._acted("depot", f"ships what there is of {order['reference']}")
+
+
+def _said(lines: Mapping[str, int]) -> str:
+    return ", ".join(f"{units} {sku}" for sku, units in lines.items())

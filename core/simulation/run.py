@@ -1,0 +1,224 @@
+"""One seed from beginning to verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from core.config import Config, load_config
+from core.mapping.book import Loaded, MappingBook
+from core.simulation import listening
+from core.simulation.journal import Journal
+from core.simulation.judge import Judge, Wrong
+from core.simulation.loop import Deadlock, MachineClock, TrueTime, VirtualLoop
+from core.simulation.machine import Machine
+from core.simulation.people import People
+from core.simulation.scenario import HOUR, MINUTE, Scenario, draw
+from core.simulation.wires import Network
+from core.simulation.world import World, cast_folder, configuration, environment, kinds
+
+START = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
+#: Once everything works and nobody buys, all has to be true within this time.
+QUIET_S = 6 * HOUR
+LOOK_S = 5 * MINUTE
+#: A push that is late arrives within this time.
+LATE_S = 2 * HOUR
+#: A push that nobody took is sent again so often, and then lost.
+TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one seed came to. `wrong`: what did not hold, and when; none is the aim."""
+
+    seed: int
+    hours: float
+    digest: str
+    wrong: tuple[str, ...]
+    simulated_s: float
+    orders: int
+    calls: int
+    lives: int
+
+
+def run(seed: int, *, hours: float = 24.0, tell: Callable[[str], None] | None = None) -> Verdict:
+    """Simulate one seed. `tell` hears every line of its journal."""
+    scenario = draw(seed, hours, kinds())
+    return simulate(scenario, tell=tell)
+
+
+def simulate(scenario: Scenario, *, tell: Callable[[str], None] | None = None) -> Verdict:
+    loop = VirtualLoop(scenario.chance("threads"))
+    place = Path("/dev/shm")  # noqa: S108 - the state lies in a folder of its own below it
+    with tempfile.TemporaryDirectory(
+        prefix="truecount-", dir=place if place.is_dir() else None
+    ) as folder:
+        try:
+            asyncio.set_event_loop(loop)
+            run = Run(scenario, Path(folder), loop, tell)
+            return loop.run_until_complete(run.play())
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+class Run:
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        loop: VirtualLoop,
+        tell: Callable[[str], None] | None,
+    ) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        self.loop = loop
+        self.true = TrueTime(loop, START)
+        self.journal = Journal(loop.time, tell)
+        self.world = World(scenario, self.true, self.carry)
+        self.network = Network(scenario, self.world, loop, self.journal)
+        self.clock = MachineClock(self.true)
+        self.machine = Machine(
+            lambda: self.config, self.book, self.network, self.clock, loop, self.journal
+        )
+        self.judge = Judge(scenario, self.world, self.machine, loop)
+        self.people = People(scenario, self.world, loop, self.journal, self.judge.look)
+        self.network.after_call.append(self.judge.after_call)
+        self._push_chance = scenario.chance("pushes")
+
+    @cached_property
+    def config(self) -> Config:
+        path = self.folder / "config.yaml"
+        path.write_text(configuration(self.scenario, _mappings()), encoding="utf-8")
+        (self.folder / "state").mkdir()
+        return load_config(path, environment(self.scenario))
+
+    def book(self) -> MappingBook:
+        connectors = sorted({one.connector for one in self.scenario.cast})
+        return _book(connectors)
+
+    # -------------------------------------------------------------- the course of it
+
+    async def play(self) -> Verdict:
+        with listening.to_bugs(self.judge.bug):
+            try:
+                await self._play()
+            except (Wrong, Deadlock) as wrong:
+                self.judge.wrong(str(wrong))
+        return Verdict(
+            seed=self.scenario.seed,
+            hours=self.scenario.hours,
+            digest=self.journal.digest,
+            wrong=tuple(self.judge.found),
+            simulated_s=self.loop.time(),
+            orders=self.people.sold,
+            calls=self.network.calls,
+            lives=self.machine.lives,
+        )
+
+    async def _play(self) -> None:
+        self.journal.note("scenario", f"seed {self.scenario.seed}")
+        await self.world.open()
+        running = self.loop.spawn(self.machine.run())
+        self.people.come()
+        watching = self.loop.spawn(self._watch())
+        shocks = self.loop.spawn(self._shocks())
+        try:
+            await asyncio.sleep(self.scenario.end_s)
+            await self._rest()
+        finally:
+            for task in (running, watching, shocks):
+                task.cancel()
+            await asyncio.gather(running, watching, shocks, return_exceptions=True)
+            await self.machine.crash()
+            await self.people.leave()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.judge.look_inside()
+
+    async def _shocks(self) -> None:
+        for shock in self.scenario.shocks:
+            await asyncio.sleep(max(0.0, shock.at_s - self.loop.time()))
+            match shock.kind:
+                case "crash":
+                    await self.machine.crash()
+                case "stop":
+                    await self.machine.stop()
+
+    async def _rest(self) -> None:
+        """Everything works again and nobody buys: within a while all must be true."""
+        self.journal.note("world", "is healed")
+        self.network.heal()
+        await self.people.leave()
+        until = self.loop.time() + QUIET_S
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.people.pack_everything()
+            left = self.judge.unsettled()
+            if not left:
+                break
+            if self.loop.time() > until:
+                self.judge.wrong(f"not at rest after {QUIET_S / HOUR:g} h: {'; '.join(left[:8])}")
+                return
+        self.judge.at_the_end()
+
+    # -------------------------------------------------------------- pushes
+
+    def carry(self, system: str, headers: Mapping[str, str], body: bytes) -> int:
+        """A push leaves its system; it never waits for what becomes of it."""
+        chance, faults = self._push_chance, self.network.faults
+        lost = chance.random() < faults.push_lost
+        late_s = chance.uniform(0, LATE_S) if chance.random() < faults.push_late else 0.0
+        times = 1 + (chance.random() < faults.push_twice)
+        if lost:
+            self.journal.note(system, "a push is lost")
+            return 202
+        for _ in range(times):
+            seconds = late_s + chance.uniform(0.01, 0.5)
+            self.loop.spawn(self._push(system, dict(headers), body, seconds))
+        return 202
+
+    async def _push(
+        self, system: str, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> None:
+        for attempt in range(TRIES):
+            await asyncio.sleep(seconds if not attempt else 30.0 * 4**attempt)
+            if self.network.is_down(system):
+                continue
+            status = await self.machine.receive(system, headers, body)
+            self.journal.note(system, f"pushes  {status}")
+            if 200 <= status < 300:
+                self.judge.acknowledged(system, headers, body)
+                return
+
+
+# ------------------------------------------------------------------ read once
+
+_LOADED: dict[tuple[str, ...], Loaded] = {}
+
+
+def _mappings() -> Path:
+    return cast_folder().parent / "mappings"
+
+
+def _book(connectors: list[str]) -> MappingBook:
+    """A book of its own with what the files say; they are read and compiled once."""
+    key = tuple(connectors)
+    book = MappingBook(_mappings(), connectors)
+    if key not in _LOADED:
+        _LOADED[key] = MappingBook.load(_mappings(), connectors).in_force
+    book.take(_LOADED[key])
+    book.started_with = book.marks()
+    return book
+
+
+def chance_of(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - chance of a play, not a key
