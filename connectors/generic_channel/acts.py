@@ -54,7 +54,7 @@ class Acts:
 
     def parcels(self, order: str) -> Sequence[Mapping[str, int]]:
         rows = (row for row in self._fake.shipments() if row["order"] == order)
-        lines = {line["id"]: line["sku"] for line in self._fake.order(order)["lines"]}
+        lines = {line["id"]: line["sku"] for line in self._fake._order(order)["lines"]}
         return [_units(row["lines"], lines) for row in rows]
 
 

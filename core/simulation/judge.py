@@ -19,6 +19,7 @@ from core.lifecycle import revision_key
 from core.prove import prove
 from core.simulation.loop import VirtualLoop
 from core.simulation.machine import Machine
+from core.simulation.people import order_of
 from core.simulation.scenario import Scenario
 from core.simulation.world import World
 
@@ -97,13 +98,9 @@ class Judge:
 
     def _left(self) -> Mapping[tuple[str, str], Counter[str]]:
         """(channel, order) -> units that have left the warehouse."""
-        bodies = {order.reference: order.body for order in self._world.depot._orders.values()}
         left: dict[tuple[str, str], Counter[str]] = {}
         for parcel in self._world.depot.shipments():
-            body = bodies[parcel["reference"]]
-            channel = body["channel"]
-            key = (channel, _order_of(parcel["reference"], channel))
-            units = left.setdefault(key, Counter())
+            units = left.setdefault(order_of(parcel["reference"]), Counter())
             for line in parcel["lines"]:
                 units[line["sku"]] += line["quantity"]
         return _Missing(left)
@@ -232,13 +229,12 @@ class Judge:
         """Every order once in the warehouse's parcels, once in the books, once at its channel."""
         left = self._left()
         parcels: Counter[tuple[str, str]] = Counter()
-        bodies = {order.reference: order.body for order in self._world.depot._orders.values()}
         for parcel in self._world.depot.shipments():
-            channel = bodies[parcel["reference"]]["channel"]
             if parcel["lines"]:
-                parcels[channel, _order_of(parcel["reference"], channel)] += 1
+                parcels[order_of(parcel["reference"])] += 1
         documents = Counter(
-            (row["kind"], _order_of_document(row)) for row in self._world.books.documents()
+            (row["kind"], order_of(row.get("order_reference") or row["reference"]))
+            for row in self._world.books.documents()
         )
         sold = {
             (name, order.id): order
@@ -252,11 +248,10 @@ class Judge:
                 yield f"G9: more of {key} has left than was ordered: {dict(left[key])}"
             if row.state != "shipped":
                 continue
-            where = f"{row.system}:{row.external_id}"
             wanted = {"sales_order": 1, "delivery": parcels[key], "invoice": 1}
-            found = {kind: documents[kind, where] for kind in wanted}
+            found = {kind: documents[kind, key] for kind in wanted}
             if found != wanted:
-                yield f"G9: of {where} the books have {found}, due are {wanted}"
+                yield f"G9: of {key} the books have {found}, due are {wanted}"
             told = self._world.channels[row.system].parcels(row.external_id)
             if not order.cancelled and len(told) != parcels[key]:
                 yield f"G9: {row.system} was told of {len(told)} parcels of {key}, {parcels[key]} left"
@@ -271,17 +266,6 @@ class _Missing(dict[tuple[str, str], Counter[str]]):
 
 class Wrong(Exception):
     """The run cannot go on."""
-
-
-def _order_of(reference: str, channel: str) -> str:
-    """Our reference is truecount:CHANNEL:ORDER:KIND:REVISION; the order may have colons."""
-    return reference.removeprefix(f"truecount:{channel}:").rsplit(":", 2)[0]
-
-
-def _order_of_document(row: Mapping[str, Any]) -> str:
-    """CHANNEL:ORDER of what was booked."""
-    reference: str = row.get("order_reference") or row["reference"]
-    return reference.removeprefix("truecount:").rsplit(":", 2)[0]
 
 
 def _rows(connection: Connection, sql: str) -> list[Any]:

@@ -105,6 +105,8 @@ class Machine:
         self.clock = clock
         self.process: Process | None = None
         self.lives = 0
+        #: Hears of a start that failed for no reason of the machine.
+        self.failed: Callable[[str], None] = lambda _: None
         self.on_ready: list[Callable[[App], None]] = []
         self.while_down: list[Callable[[], None]] = []
 
@@ -142,6 +144,9 @@ class Machine:
         except Busy as error:  # it exits, and is started again
             self._journal.note("machine", f"did not start: {error.reason}")
             await self._end(process)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run ends with its name
+            self.failed(f"the daemon did not start: {type(error).__name__}: {error}")
             return
         self._journal.note("machine", f"life {process.number} is ready")
         for tell in self.on_ready:

@@ -132,6 +132,9 @@ class People:
         if mood < 0.03:
             await depot.cancel(reference)
             self._acted("depot", f"gives up {reference}")
+            # Which is a person's affair: the channel tells its buyer.
+            channel, sold = order_of(reference)
+            self._go(self._cancel(channel, sold, rng.uniform(0, MIND_S)))
         elif lacks:
             await depot.short_pick(reference)
             self._acted("depot", f"ships what there is of {reference}")
@@ -151,6 +154,12 @@ class People:
             if order["state"] in ("open", "part_shipped"):
                 await depot.short_pick(order["reference"])
                 self._acted("depot", f"ships what there is of {order['reference']}")
+
+
+def order_of(reference: str) -> tuple[str, str]:
+    """Channel and order of truecount:CHANNEL:ORDER:KIND:REVISION; an order may have colons."""
+    _, channel, rest = reference.split(":", 2)
+    return channel, rest.rsplit(":", 2)[0]
 
 
 def _said(lines: Mapping[str, int]) -> str:

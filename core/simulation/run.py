@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import tempfile
 from collections.abc import Callable, Mapping
@@ -88,6 +89,7 @@ class Run:
             lambda: self.config, self.book, self.network, self.clock, loop, self.journal
         )
         self.judge = Judge(scenario, self.world, self.machine, loop)
+        self.machine.failed = self.judge.bug
         self.people = People(scenario, self.world, loop, self.journal, self.judge.look)
         self.network.after_call.append(self.judge.after_call)
         self._push_chance = scenario.chance("pushes")
@@ -130,14 +132,21 @@ class Run:
         watching = self.loop.spawn(self._watch())
         shocks = self.loop.spawn(self._shocks())
         try:
-            await asyncio.sleep(self.scenario.end_s)
-            await self._rest()
+            if await self._goes_well(self.scenario.end_s):
+                await self._rest()
         finally:
             for task in (running, watching, shocks):
                 task.cancel()
             await asyncio.gather(running, watching, shocks, return_exceptions=True)
             await self.machine.crash()
             await self.people.leave()
+
+    async def _goes_well(self, seconds: float) -> bool:
+        """Let so much time pass; False as soon as something is wrong."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.judge.ended.wait()
+        return not self.judge.found
 
     async def _watch(self) -> None:
         while True:
@@ -159,16 +168,15 @@ class Run:
         self.network.heal()
         await self.people.leave()
         until = self.loop.time() + QUIET_S
-        while True:
-            await asyncio.sleep(LOOK_S)
+        while await self._goes_well(LOOK_S):
             await self.people.pack_everything()
             left = self.judge.unsettled()
             if not left:
-                break
+                self.judge.at_the_end()
+                return
             if self.loop.time() > until:
                 self.judge.wrong(f"not at rest after {QUIET_S / HOUR:g} h: {'; '.join(left[:8])}")
                 return
-        self.judge.at_the_end()
 
     # -------------------------------------------------------------- pushes
 

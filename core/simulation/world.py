@@ -143,7 +143,7 @@ def configuration(scenario: Scenario, mappings: Path) -> str:
             "seal_key": "${SEAL}",
             "mappings": str(mappings),
             "listen": {"public_url": "http://127.0.0.1:8080"},
-            "publish": {"policy": scenario.policy, "linger": f"{scenario.linger_s:g}s"},
+            "publish": {"policy": scenario.policy, "linger": f"{round(scenario.linger_s * 1000)}ms"},
             "systems": {one.name: _system(scenario, one) for one in scenario.cast},
             "locations": {
                 "main": {
