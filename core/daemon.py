@@ -316,7 +316,8 @@ class Daemon:
                     await loop.wake.wait()
                 return
             loop.last_moved = clock.monotonic()
-            if due is not None and due <= clock.now() and not loop.left_alone:
+            is_due = due is not None and due <= clock.now() and not loop.left_alone
+            if is_due or left_s <= ROUND_S:
                 return
 
     def _answers_again(self, moved: Loop) -> None:

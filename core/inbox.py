@@ -106,16 +106,16 @@ def _columns(arrival: Arrival, seal: Seal) -> dict[str, Any]:
     }
 
 
-_PENDING = (
+_PENDING = Hot(
     select(inbox)
-    .where(inbox.c.state == "pending", inbox.c.seq > bindparam("after"))
+    .where(inbox.c.state == literal_column("'pending'"), inbox.c.seq > bindparam("after"))
     .order_by(inbox.c.seq)
     .limit(bindparam("limit"))
 )
 
 
 def pending(connection: Connection, *, after: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    return connection.execute(_PENDING, {"after": after, "limit": limit}).all()
+    return _PENDING(connection, after=after, limit=limit).all()
 
 
 def waits(connection: Connection, system: str, resource: str) -> bool:

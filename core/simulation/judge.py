@@ -264,9 +264,5 @@ class _Missing(dict[tuple[str, str], Counter[str]]):
         return Counter()
 
 
-class Wrong(Exception):
-    """The run cannot go on."""
-
-
 def _rows(connection: Connection, sql: str) -> list[Any]:
     return list(connection.execute(text(sql)).all())

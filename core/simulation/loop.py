@@ -22,8 +22,12 @@ T = TypeVar("T")
 OWNER: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("OWNER", default=None)
 
 
+#: So many rounds without a microsecond passing, and somebody runs in circles.
+STANDING_MAX = 50_000
+
+
 class Deadlock(RuntimeError):
-    """Nothing is ready and no timer is set: whoever waits would wait for ever."""
+    """Nothing is ready and no timer is set, or time stands still: this would last for ever."""
 
 
 class _Nothing(selectors.SelectSelector):
@@ -46,6 +50,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, chance: random.Random, *, thread_s: float = 0.02) -> None:
         self._virtual = 0.0
+        self._standing = 0
         self._chance = chance
         self._thread_s = thread_s
         nothing = _Nothing()
@@ -56,7 +61,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual
 
     def pass_time(self, seconds: float) -> None:
+        """Called once in every round. Raises Deadlock where the same moment never ends."""
         self._virtual += seconds
+        self._standing = 0 if seconds > 1e-6 else self._standing + 1
+        if self._standing > STANDING_MAX:
+            raise Deadlock(f"time stands still at {self._virtual:.3f} s while these run in"
+                           f" circles: {self._who_runs()}")
 
     def create_task(  # type: ignore[override]
         self,
@@ -90,6 +100,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             _do(worked, func, args)
             self.call_later(takes_s, _hand_on, worked, done)
         return done
+
+    def bury(self) -> None:
+        """Nobody goes on: every task that is left is cancelled."""
+        self._standing = 0
+        left = asyncio.all_tasks(self)
+        for task in left:
+            task.cancel()
+        self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+    def _who_runs(self) -> str:
+        """Callbacks of this very moment, with where their tasks stand."""
+        found = []
+        for task in asyncio.all_tasks(self):
+            frames = task.get_stack(limit=1)
+            where = f"{frames[0].f_code.co_name}:{frames[0].f_lineno}" if frames else ""
+            found.append(f"{task.get_name()} ({where})")
+        return ", ".join(sorted(found))
 
     def who_waits(self) -> str:
         names = sorted(task.get_name() for task in asyncio.all_tasks(self))

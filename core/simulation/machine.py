@@ -166,7 +166,7 @@ class Machine:
         daemon.jobs += [
             ("subscriptions", partial(subscriptions.ensure, app), subscriptions.EVERY_S),
             ("retention", partial(retention.forget, app), retention.EVERY_S),
-            ("mappings", mappings_in_force.OnSave(app).look, 60.0),
+            ("mappings", mappings_in_force.OnSave(app).look, 900.0),
         ]
         await daemon.start()
         process.receiver = Receiver(

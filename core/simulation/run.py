@@ -16,7 +16,7 @@ from core.config import Config, load_config
 from core.mapping.book import Loaded, MappingBook
 from core.simulation import listening
 from core.simulation.journal import Journal
-from core.simulation.judge import Judge, Wrong
+from core.simulation.judge import Judge
 from core.simulation.loop import Deadlock, MachineClock, TrueTime, VirtualLoop
 from core.simulation.machine import Machine
 from core.simulation.people import People
@@ -63,7 +63,14 @@ def simulate(scenario: Scenario, *, tell: Callable[[str], None] | None = None) -
         try:
             asyncio.set_event_loop(loop)
             run = Run(scenario, Path(folder), loop, tell)
-            return loop.run_until_complete(run.play())
+            with listening.to_bugs(run.judge.bug):
+                try:
+                    loop.run_until_complete(run.play())
+                except Deadlock as stuck:
+                    run.judge.wrong(str(stuck))
+                verdict = run.verdict()
+                loop.bury()
+            return verdict
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -107,12 +114,7 @@ class Run:
 
     # -------------------------------------------------------------- the course of it
 
-    async def play(self) -> Verdict:
-        with listening.to_bugs(self.judge.bug):
-            try:
-                await self._play()
-            except (Wrong, Deadlock) as wrong:
-                self.judge.wrong(str(wrong))
+    def verdict(self) -> Verdict:
         return Verdict(
             seed=self.scenario.seed,
             hours=self.scenario.hours,
@@ -124,7 +126,7 @@ class Run:
             lives=self.machine.lives,
         )
 
-    async def _play(self) -> None:
+    async def play(self) -> None:
         self.journal.note("scenario", f"seed {self.scenario.seed}")
         await self.world.open()
         running = self.loop.spawn(self.machine.run())

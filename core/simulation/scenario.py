@@ -117,7 +117,7 @@ def draw(seed: int, hours: float, kinds: dict[str, dict[str, object]]) -> Scenar
         skus=SKUS[: rng.randint(1, len(SKUS))],
         units=rng.choice((3, 10, 40)),
         orders_per_hour=rng.choice((0.5, 1.0, 2.0, 4.0)),
-        every_s=rng.choice((120.0, 300.0, 600.0, 900.0, 1800.0)),
+        every_s=rng.choice((300.0, 600.0, 900.0, 1800.0)),
         safety=rng.choice((0, 0, 0, 2)),
         linger_s=rng.choice((0.0, 0.05, 2.0)),
         faults=_faults(_chance(seed, "faults")),
