@@ -61,7 +61,7 @@ class Schedule(Protocol):
 
     def start(self) -> None: ...
 
-    def shutdown(self, wait: bool) -> None: ...  # noqa: FBT001 - APScheduler's signature
+    def shutdown(self, wait: bool) -> None: ...
 
 
 class Lock:

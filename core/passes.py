@@ -206,12 +206,15 @@ def _gone(system: str, resource: str, began: datetime) -> tuple[Any, ...]:
 def _counted(work: Work, system: str, resource: str, began: datetime) -> tuple[int, int]:
     """Objects this pass no longer shows, and those it does."""
     row = _COUNTED(work.connection, system=system, resource=resource, began=stamp(began)).one()
-    return row[0], row[1]
+    return row.gone, row.there
 
 
 _EARLIER = seen.c.pass_began_at < bindparam("began")
 _COUNTED = Hot(
-    select(func.count().filter(_EARLIER), func.count() - func.count().filter(_EARLIER)).where(
+    select(
+        func.count().filter(_EARLIER).label("gone"),
+        func.count().filter(~_EARLIER).label("there"),
+    ).where(
         seen.c.system == bindparam("system"),
         seen.c.resource == bindparam("resource"),
         seen.c.missing_since.is_(None),

@@ -58,7 +58,9 @@ class Acts:
         return [_units(row["lines"], lines) for row in rows]
 
 
-def _units(rows: Sequence[Mapping[str, Any]], skus: Mapping[str, str] | None = None) -> Counter[str]:
+def _units(
+    rows: Sequence[Mapping[str, Any]], skus: Mapping[str, str] | None = None
+) -> Counter[str]:
     units: Counter[str] = Counter()
     for row in rows:
         units[row["sku"] if skus is None else skus[str(row["line"])]] += row["quantity"]

@@ -14,14 +14,17 @@ from typing import Any
 import httpx
 from sqlalchemy import Connection, text
 
+from core.app import App
 from core.fake import Sold
 from core.lifecycle import revision_key
 from core.prove import prove
+from core.serving import hook_spec
 from core.simulation.loop import VirtualLoop
 from core.simulation.machine import Machine
 from core.simulation.people import order_of
 from core.simulation.scenario import Scenario
 from core.simulation.world import World
+from core.web.receiver import IDENTITY_JOINT
 
 #: So many findings of one run are worth reading.
 FOUND_MAX = 20
@@ -38,13 +41,15 @@ class Judge:
         self._machine = machine
         self._loop = loop
         self._revisions: dict[tuple[str, str], str] = {}
-        self._acknowledged: set[tuple[str, str]] = set()
+        self._acknowledged: dict[tuple[str, str, str], float] = {}  # since when
         self.found: list[str] = []
         self.ended = asyncio.Event()
 
     def wrong(self, what: str) -> None:
         said = f"at {self._loop.time():.3f} s: {what}"
-        if len(self.found) < FOUND_MAX and what not in (one.partition(": ")[2] for one in self.found):
+        if len(self.found) < FOUND_MAX and what not in (
+            one.partition(": ")[2] for one in self.found
+        ):
             self.found.append(said)
         self.ended.set()
 
@@ -70,7 +75,7 @@ class Judge:
             if free is None:
                 free = row["on_hand"] - row["allocated"]
             if free < 0:
-                yield f"G6, G7: the warehouse was asked for {-free} {row['sku']} more than there are"
+                yield f"G6, G7: {-free} {row['sku']} more were asked for than there are"
         if self._scenario.policy == "split":
             yield from self._shown_twice()
 
@@ -107,8 +112,37 @@ class Judge:
 
     # -------------------------------------------------------------- now and then, inside
 
-    def acknowledged(self, system: str, headers: Mapping[str, str], body: bytes) -> None:
-        """We said 2xx to this push (G1)."""
+    def acknowledged(self, system: str, headers: Mapping[str, str]) -> None:
+        """We said 2xx to this push: it is kept from now on (G1)."""
+        app = self._machine.app
+        spec = hook_spec(app.config.systems[system]) if app is not None else None
+        if spec is None:
+            return
+        words = {name.lower(): value for name, value in headers.items()}
+        topic = words[spec.topic_header]
+        if topic in spec.topics:
+            identity = IDENTITY_JOINT.join(words[name] for name in spec.identity)
+            self._acknowledged[system, topic, identity] = self._loop.time()
+
+    def ready(self, app: App) -> None:
+        """A daemon has started: what was acknowledged before is there."""
+        with app.store.snapshot() as connection:
+            for what in self._forgotten(connection):
+                self.wrong(what)
+
+    def _forgotten(self, connection: Connection) -> Iterator[str]:
+        rows = _rows(connection, "SELECT system, topic, identity FROM inbox WHERE pushes > 0")
+        there = {tuple(row) for row in rows}
+        for key in self._acknowledged:
+            if key not in there:
+                yield f"G1: acknowledged and not kept: {key}"
+
+    def restored(self, taken_s: float) -> None:
+        """The state is that of a backup: what it cannot know is not asked of it."""
+        self._revisions.clear()
+        self._acknowledged = {
+            key: at_s for key, at_s in self._acknowledged.items() if at_s < taken_s
+        }
 
     def look_inside(self) -> None:
         app = self._machine.app
@@ -223,6 +257,7 @@ class Judge:
         for row in _rows(connection, "SELECT * FROM outbox WHERE state = 'dead'"):
             if by_id[row.order_id] not in cancelled:  # a buyer who cancels what has left
                 yield f"{row.kind} to {row.system} was given up: {row.words}"
+        yield from self._forgotten(connection)
         yield from self._orders_outside(known)
 
     def _orders_outside(self, known: list[Any]) -> Iterator[str]:
@@ -254,7 +289,7 @@ class Judge:
                 yield f"G9: of {key} the books have {found}, due are {wanted}"
             told = self._world.channels[row.system].parcels(row.external_id)
             if not order.cancelled and len(told) != parcels[key]:
-                yield f"G9: {row.system} was told of {len(told)} parcels of {key}, {parcels[key]} left"
+                yield f"G9: {len(told)} parcels of {key} were told, {parcels[key]} have left"
 
 
 class _Missing(dict[tuple[str, str], Counter[str]]):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
 #: Lines that a correct program never writes.
 BUGS = frozenset({"loop.failed", "job.failed", "connector.failed"})
@@ -17,7 +18,7 @@ BUGS = frozenset({"loop.failed", "job.failed", "connector.failed"})
 def to_bugs(tell: Callable[[str], None]) -> Iterator[None]:
     """While it runs the log goes nowhere, but for our own faults."""
 
-    def hear(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    def hear(_: Any, __: str, event: EventDict) -> EventDict:
         if event["event"] in BUGS:
             words = structlog.processors.format_exc_info(None, "", dict(event))
             said = " ".join(f"{key}={value}" for key, value in words.items())

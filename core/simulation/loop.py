@@ -51,6 +51,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, chance: random.Random, *, thread_s: float = 0.02) -> None:
         self._virtual = 0.0
         self._standing = 0
+        self._broken: BaseException | None = None
         self._chance = chance
         self._thread_s = thread_s
         nothing = _Nothing()
@@ -62,11 +63,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def pass_time(self, seconds: float) -> None:
         """Called once in every round. Raises Deadlock where the same moment never ends."""
+        if self._broken is not None:
+            raise self._broken
         self._virtual += seconds
         self._standing = 0 if seconds > 1e-6 else self._standing + 1
         if self._standing > STANDING_MAX:
-            raise Deadlock(f"time stands still at {self._virtual:.3f} s while these run in"
-                           f" circles: {self._who_runs()}")
+            raise Deadlock(
+                f"time stands still at {self._virtual:.3f} s while these run in"
+                f" circles: {self._who_runs()}"
+            )
 
     def create_task(  # type: ignore[override]
         self,
@@ -85,10 +90,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def spawn(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task of the world: it goes on when the process that caused it dies."""
         context = Context()
-        return context.run(self.create_task, coro, context=context)
+        task: asyncio.Task[T] = context.run(self.create_task, coro, context=context)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """The world has no bugs: one of its tasks that fails ends the run."""
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = task.exception()
 
     def run_in_executor(  # type: ignore[override]
-        self, executor: Any, func: Callable[..., T], *args: Any
+        self,
+        executor: Any,  # noqa: ARG002 - asyncio's
+        func: Callable[..., T],
+        *args: Any,
     ) -> asyncio.Future[T]:
         """A thread's work: done before or after its time has passed, never during it."""
         done: asyncio.Future[T] = self.create_future()

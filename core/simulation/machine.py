@@ -33,6 +33,10 @@ from core.web.receiver import Receiver, ReceiverLimits
 
 #: A supervisor starts a program that ended again after so long.
 RESTART_S = (1.0, 30.0)
+#: So often files are looked at; a daemon of today looks every two seconds.
+MAPPINGS_S = 300.0
+#: More pages than any state has.
+_PAGES_MAX = 2**30
 #: Rounds of cancelling until the last task of a dead process is gone.
 _ROUNDS = 200
 
@@ -59,7 +63,7 @@ class Schedule:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(_again(job, s), name="job") for job, s in self._jobs]
 
-    def shutdown(self, wait: bool) -> None:  # noqa: ARG002, FBT001 - APScheduler's signature
+    def shutdown(self, wait: bool) -> None:  # noqa: ARG002 - APScheduler's signature
         for task in self._tasks:
             task.cancel()
         self._tasks = []
@@ -89,7 +93,7 @@ class Machine:
     def __init__(
         self,
         config: Callable[[], Config],
-        book: Callable[[], MappingBook],
+        book: Callable[[], MappingBook | None],
         network: Network,
         clock: MachineClock,
         loop: VirtualLoop,
@@ -109,6 +113,7 @@ class Machine:
         self.failed: Callable[[str], None] = lambda _: None
         self.on_ready: list[Callable[[App], None]] = []
         self.while_down: list[Callable[[], None]] = []
+        self._disk_is_full = False
 
     @property
     def app(self) -> App | None:
@@ -149,8 +154,8 @@ class Machine:
             self.failed(f"the daemon did not start: {type(error).__name__}: {error}")
             return
         self._journal.note("machine", f"life {process.number} is ready")
+        assert process.app is not None
         for tell in self.on_ready:
-            assert process.app is not None
             tell(process.app)
 
     async def _start(self, process: Process) -> None:
@@ -166,9 +171,11 @@ class Machine:
         daemon.jobs += [
             ("subscriptions", partial(subscriptions.ensure, app), subscriptions.EVERY_S),
             ("retention", partial(retention.forget, app), retention.EVERY_S),
-            ("mappings", mappings_in_force.OnSave(app).look, 900.0),
+            ("mappings", mappings_in_force.OnSave(app).look, MAPPINGS_S),
         ]
         await daemon.start()
+        if self._disk_is_full:
+            _limit(app, 1)
         process.receiver = Receiver(
             hooks={n: spec for n, s in app.config.systems.items() if (spec := hook_spec(s))},
             store=app.store,
@@ -216,6 +223,19 @@ class Machine:
             await asyncio.sleep(0)
         self._ended.set()
 
+    # -------------------------------------------------------------- its disk
+
+    def fill_disk(self) -> None:
+        """From now on the state cannot grow (H3)."""
+        self._disk_is_full = True
+        if self.app is not None:
+            _limit(self.app, 1)
+
+    def free_disk(self) -> None:
+        self._disk_is_full = False
+        if self.app is not None:
+            _limit(self.app, _PAGES_MAX)
+
     # -------------------------------------------------------------- the way in
 
     async def receive(self, system: str, headers: Mapping[str, str], body: bytes) -> int:
@@ -235,7 +255,15 @@ class Machine:
         await asyncio.wait([task])
         if task.cancelled() or task.exception() is not None:
             return 0
-        return task.result().status
+        status: int = task.result().status
+        return status
+
+
+def _limit(app: App, pages: int) -> None:
+    """SQLite's own limit, never below what there is: more is SQLITE_FULL."""
+    connection = app.store._connection
+    assert connection is not None
+    connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
 
 def _cut(app: App) -> None:

@@ -55,12 +55,7 @@ class People:
     def _go(self, work: Any) -> None:
         task = self._loop.spawn(work)
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.result()
+        task.add_done_callback(self._tasks.discard)
 
     def _acted(self, who: str, what: str) -> None:
         self._journal.note(who, what)

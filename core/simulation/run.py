@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,17 +12,20 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from core.clock import stamp
 from core.config import Config, load_config
 from core.mapping.book import Loaded, MappingBook
+from core.proof import silent
 from core.simulation import listening
 from core.simulation.journal import Journal
 from core.simulation.judge import Judge
 from core.simulation.loop import Deadlock, MachineClock, TrueTime, VirtualLoop
 from core.simulation.machine import Machine
 from core.simulation.people import People
-from core.simulation.scenario import HOUR, MINUTE, Scenario, draw
+from core.simulation.scenario import HOUR, MINUTE, Scenario, Shock, draw
 from core.simulation.wires import Network
 from core.simulation.world import World, cast_folder, configuration, environment, kinds
+from core.store import backup
 
 START = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 #: Once everything works and nobody buys, all has to be true within this time.
@@ -97,6 +100,7 @@ class Run:
         )
         self.judge = Judge(scenario, self.world, self.machine, loop)
         self.machine.failed = self.judge.bug
+        self.machine.on_ready.append(self.judge.ready)
         self.people = People(scenario, self.world, loop, self.journal, self.judge.look)
         self.network.after_call.append(self.judge.after_call)
         self._push_chance = scenario.chance("pushes")
@@ -104,13 +108,26 @@ class Run:
     @cached_property
     def config(self) -> Config:
         path = self.folder / "config.yaml"
-        path.write_text(configuration(self.scenario, _mappings()), encoding="utf-8")
+        path.write_text(configuration(self.scenario, self.mappings), encoding="utf-8")
         (self.folder / "state").mkdir()
         return load_config(path, environment(self.scenario))
 
-    def book(self) -> MappingBook:
-        connectors = sorted({one.connector for one in self.scenario.cast})
-        return _book(connectors)
+    @cached_property
+    def mappings(self) -> Path:
+        """Ours; a copy of its own for who edits them."""
+        if not self.scenario.edits_mappings:
+            return _mappings()
+        for connector in self._connectors:
+            shutil.copytree(_mappings() / connector, self.folder / "mappings" / connector)
+        return self.folder / "mappings"
+
+    @property
+    def _connectors(self) -> list[str]:
+        return sorted({one.connector for one in self.scenario.cast})
+
+    def book(self) -> MappingBook | None:
+        """What every start reads anew where somebody edits them, and else is read once."""
+        return None if self.scenario.edits_mappings else _book(self._connectors)
 
     # -------------------------------------------------------------- the course of it
 
@@ -158,11 +175,55 @@ class Run:
     async def _shocks(self) -> None:
         for shock in self.scenario.shocks:
             await asyncio.sleep(max(0.0, shock.at_s - self.loop.time()))
-            match shock.kind:
-                case "crash":
-                    await self.machine.crash()
-                case "stop":
-                    await self.machine.stop()
+            self.loop.spawn(self._shock(shock))
+
+    async def _shock(self, shock: Shock) -> None:
+        """Something happens to the machine; what it began is over once the world is healed."""
+        self.journal.note("machine", f"{shock.kind} {shock.size:g}")
+        lasts_s = min(shock.size, self.scenario.end_s - self.loop.time())
+        match shock.kind:
+            case "crash":
+                await self.machine.crash()
+            case "stop":
+                await self.machine.stop()
+            case "disk_full":
+                self.machine.fill_disk()
+                await asyncio.sleep(lasts_s)
+                self.machine.free_disk()
+            case "clock":
+                self.clock.skew_s += shock.size
+            case "reload":
+                await self._edit(lasts_s)
+            case "restore":
+                await self._restore(lasts_s)
+
+    async def _edit(self, broken_s: float) -> None:
+        """A mapping is saved: with one comment more, or half of it first (H34)."""
+        files = sorted(path for path in self.mappings.rglob("*.yaml") if ".test." not in path.name)
+        file = self.scenario.chance(f"edit:{self.loop.time()}").choice(files)
+        text = file.read_text("utf-8")
+        if broken_s:
+            file.write_text(text[: len(text) // 2] + "\n  : [", encoding="utf-8")
+            await asyncio.sleep(broken_s)
+        file.write_text(f"{text}\n# Looked at.\n", encoding="utf-8")
+
+    async def _restore(self, age_s: float) -> None:
+        """A backup is taken; so much later the machine is lost, and it is put back (H38)."""
+        if self.machine.app is None:
+            return
+        taken_s, file = self.loop.time(), self.folder / f"{self.loop.time():.0f}.backup"
+        state, key_id = self.config.state, self.machine.app.seal.key_id
+        backup.save(state, file, key_id=key_id, at=stamp(self.clock.now()), tell=silent)
+        await asyncio.sleep(age_s)
+
+        def put_back() -> None:
+            self.journal.note("machine", f"gets its state of {age_s:.0f} s ago")
+            now = stamp(self.clock.now())
+            backup.put_back(file, state, at=now, stamp=file.stem, tell=silent)
+            self.judge.restored(taken_s)
+
+        self.machine.while_down.append(put_back)
+        await self.machine.crash()
 
     async def _rest(self) -> None:
         """Everything works again and nobody buys: within a while all must be true."""
@@ -206,7 +267,7 @@ class Run:
             status = await self.machine.receive(system, headers, body)
             self.journal.note(system, f"pushes  {status}")
             if 200 <= status < 300:
-                self.judge.acknowledged(system, headers, body)
+                self.judge.acknowledged(system, headers)
                 return
 
 
@@ -228,7 +289,3 @@ def _book(connectors: list[str]) -> MappingBook:
     book.take(_LOADED[key])
     book.started_with = book.marks()
     return book
-
-
-def chance_of(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - chance of a play, not a key

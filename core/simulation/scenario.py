@@ -7,6 +7,7 @@ Rates are drawn per run: some days are calm, some have one disease, some have al
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 HOUR = 3600.0
@@ -31,7 +32,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How often each thing goes wrong: a probability per call, of the last six per push."""
+    """How often each thing goes wrong: a probability per call, of the last three per push."""
 
     slow: float = 0.0  # up to a minute until the answer is here; longer than most will wait
     unreachable: float = 0.0
@@ -42,6 +43,7 @@ class Faults:
     broken_after: float = 0.0  # the same, and it was done
     half: float = 0.0  # half an answer
     page: float = 0.0  # a page for people in place of an answer
+    sick: float = 0.0  # 200, and inside it an error; nothing was done (H47)
     push_lost: float = 0.0
     push_late: float = 0.0
     push_twice: float = 0.0
@@ -56,11 +58,15 @@ class Outage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shock:
-    """Something that happens to the machine: crash, stop, disk_full, clock, reload or restore."""
+    """Something that happens to the machine: crash, stop, disk_full, clock, reload or restore.
+
+    `size`: seconds the disk is full or a broken mapping stays, seconds the clock is set by,
+    how long after its backup the state is put back.
+    """
 
     kind: str
     at_s: float
-    size: float = 0.0  # seconds of a full disk, seconds the clock is set by, age of a backup
+    size: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,10 @@ class Scenario:
     def channels(self) -> tuple[Member, ...]:
         return tuple(one for one in self.cast if one.role == "channel")
 
+    @property
+    def edits_mappings(self) -> bool:
+        return any(shock.kind == "reload" for shock in self.shocks)
+
     def chance(self, subject: str) -> random.Random:
         return _chance(self.seed, subject)
 
@@ -116,7 +126,7 @@ def draw(seed: int, hours: float, kinds: dict[str, dict[str, object]]) -> Scenar
         pushes=rng.random() < 0.8,
         skus=SKUS[: rng.randint(1, len(SKUS))],
         units=rng.choice((3, 10, 40)),
-        orders_per_hour=rng.choice((0.5, 1.0, 2.0, 4.0)),
+        orders_per_hour=rng.choice((1.0, 2.0, 4.0, 8.0)),
         every_s=rng.choice((300.0, 600.0, 900.0, 1800.0)),
         safety=rng.choice((0, 0, 0, 2)),
         linger_s=rng.choice((0.0, 0.05, 2.0)),
@@ -166,12 +176,21 @@ def _outages(rng: random.Random, systems: list[str], hours: float) -> tuple[Outa
     return tuple(found)
 
 
+#: kind: (how likely on one day, how often at most, what sizes it has)
+_SHOCKS: dict[str, tuple[float, int, Callable[[random.Random], float]]] = {
+    "crash": (0.4, 5, lambda _: 0.0),
+    "stop": (0.2, 2, lambda _: 0.0),
+    "disk_full": (0.2, 2, lambda rng: rng.uniform(10, HOUR)),
+    "clock": (0.2, 2, lambda rng: rng.choice((-HOUR, -600.0, 600.0, HOUR))),
+    "reload": (0.1, 2, lambda rng: rng.choice((0.0, HOUR))),
+    "restore": (0.15, 1, lambda rng: rng.uniform(600, 24 * HOUR)),
+}
+
+
 def _shocks(rng: random.Random, hours: float) -> tuple[Shock, ...]:
     found = []
-    for kind, most in (("crash", 5), ("stop", 2)):
-        if rng.random() < 0.4:
-            found += [
-                Shock(kind=kind, at_s=rng.uniform(0, hours * HOUR))
-                for _ in range(rng.randint(1, most))
-            ]
+    for kind, (likely, most, size) in _SHOCKS.items():
+        if rng.random() < likely:
+            for _ in range(rng.randint(1, most)):
+                found.append(Shock(kind=kind, at_s=rng.uniform(0, hours * HOUR), size=size(rng)))
     return tuple(sorted(found, key=lambda one: one.at_s))

@@ -31,6 +31,7 @@ BACK_LONGEST_S = 60.0
 #: How a system says that there were too many calls. None: without a word about how long.
 AFTERS = ("2", "17", "date", None, "86400")
 _BROKEN = (500, 502, 503, 504)
+_SICK = b'{"errors": [{"code": "internal", "message": "planted"}]}'
 _PAGE = b"<!doctype html><html><body>We are improving our service.</body></html>"
 
 
@@ -166,7 +167,7 @@ class Wires(httpx.AsyncBaseTransport):
         out_s, back_s = times
         await asyncio.sleep(out_s)
         reply: Reply | Exception
-        if fate in ("lost_before", "limited", "broken_before"):
+        if fate in ("lost_before", "limited", "broken_before", "sick"):
             self._note(request, fate)
             reply = self._undone(fate)
         else:
@@ -180,10 +181,11 @@ class Wires(httpx.AsyncBaseTransport):
             return httpx.ReadError("the connection broke")
         if fate == "broken_before":
             return _plain(self._chance.choice(_BROKEN))
+        if fate == "sick":
+            return Reply(200, [(b"content-type", b"application/json")], _SICK)
         after = self._chance.choice(AFTERS)
         if after == "date":
-            system = self._network.world.systems[self._system]
-            theirs = system.now() + timedelta(seconds=30)
+            theirs = self._network.world.clocks[self._system]() + timedelta(seconds=30)
             after = format_datetime(theirs, usegmt=True)
         return _plain(429, [] if after is None else [(b"retry-after", after.encode())])
 
@@ -211,7 +213,10 @@ class Wires(httpx.AsyncBaseTransport):
         self._network.journal.note(self._system, f"{request.method} {path}  {what}")
 
 
-_FATES = ("lost_before", "lost_after", "limited", "broken_before", "broken_after", "half", "page")
+_FATES = (
+    *("lost_before", "lost_after", "limited", "broken_before", "broken_after"),
+    *("half", "page", "sick"),
+)
 
 
 def _fate(faults: Faults, chance: random.Random) -> str:

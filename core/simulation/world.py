@@ -10,7 +10,7 @@ import functools
 import importlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class World:
         self.scenario = scenario
         self.true = true
         self.systems: dict[str, Hosted] = {}
+        self.clocks: dict[str, Callable[[], datetime]] = {}
         self.channels: dict[str, Sells] = {}
         self.received: dict[str, int] = dict.fromkeys(scenario.skus, 0)
         skews = scenario.chance("clocks")
@@ -90,7 +91,9 @@ class World:
                 settings=settings,
                 secrets=dict(_filled(kind["secrets"], member)),
             ),
-            now=lambda: self.true.now() + timedelta(seconds=skew_s),
+            now=self.clocks.setdefault(
+                member.name, lambda: self.true.now() + timedelta(seconds=skew_s)
+            ),
             seed=self.scenario.seed,
             deliver=deliver,
         )
@@ -143,7 +146,10 @@ def configuration(scenario: Scenario, mappings: Path) -> str:
             "seal_key": "${SEAL}",
             "mappings": str(mappings),
             "listen": {"public_url": "http://127.0.0.1:8080"},
-            "publish": {"policy": scenario.policy, "linger": f"{round(scenario.linger_s * 1000)}ms"},
+            "publish": {
+                "policy": scenario.policy,
+                "linger": f"{round(scenario.linger_s * 1000)}ms",
+            },
             "systems": {one.name: _system(scenario, one) for one in scenario.cast},
             "locations": {
                 "main": {

@@ -40,10 +40,10 @@ class Written:
         """Of this connection only; another process that writes here would not be noticed."""
         raw = connection.connection.dbapi_connection
         assert raw is not None
-        raw.create_function("written", 2, self._note)  # type: ignore[attr-defined]
+        raw.create_function("written", 2, self._note)
         for number, (table, what, when, kind, system) in enumerate(_RULES):
             connection.exec_driver_sql(
-                f"CREATE TEMP TRIGGER written_{number} AFTER {what} ON main.{table}"  # noqa: S608
+                f"CREATE TEMP TRIGGER written_{number} AFTER {what} ON main.{table}"
                 f"{f' WHEN {when}' if when else ''}"
                 f" BEGIN SELECT written('{kind}', {system}); END"
             )
