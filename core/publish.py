@@ -157,6 +157,11 @@ class Publisher:
         except ConnectorError as error:
             await self._call_failed(system, batch, told_id, error)
             return 0
+        except Exception as error:  # noqa: BLE001 - a bug of a connector: it may have written
+            structlog.get_logger().exception("connector.failed", system=system)
+            words = f"the connector failed ({type(error).__name__})"
+            await self._call_failed(system, batch, told_id, InDoubt(words))
+            return 0
         self._failures.pop(system, None)
         await self._settle(system, batch, told_id, results)
         return len(batch.taken)

@@ -269,6 +269,10 @@ class Sweep:
         except ConnectorError as error:
             await self._fetch_failed(row, error)
             return 0
+        except Exception as error:  # noqa: BLE001 - a bug in one fetch must not starve the others
+            structlog.get_logger().exception("connector.failed", system=row.system)
+            await self._fetch_failed(row, error)
+            return 0
         now = self._clock.now()
 
         def unit(connection: Connection) -> int:
@@ -287,7 +291,7 @@ class Sweep:
 
         return await self._store.write(unit)
 
-    async def _fetch_failed(self, row: Row[Any], error: ConnectorError) -> None:
+    async def _fetch_failed(self, row: Row[Any], error: Exception) -> None:
         wait = min(RETRY_MAX_S, RETRY_S * 2 ** min(row.attempts, 10))
         if isinstance(error, RateLimited):
             wait = max(error.after_s, 1.0)

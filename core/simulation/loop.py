@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar
 from datetime import datetime, timedelta
@@ -51,6 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, chance: random.Random, *, thread_s: float = 0.02) -> None:
         self._virtual = 0.0
         self._standing = 0
+        self._circles: Counter[str] = Counter()
         self._broken: BaseException | None = None
         self._chance = chance
         self._thread_s = thread_s
@@ -68,10 +70,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual += seconds
         self._standing = 0 if seconds > 1e-6 else self._standing + 1
         if self._standing > STANDING_MAX:
-            raise Deadlock(
-                f"time stands still at {self._virtual:.3f} s while these run in"
-                f" circles: {self._who_runs()}"
-            )
+            runs = ", ".join(f"{name} {n} times" for name, n in self._circles.most_common(5))
+            raise Deadlock(f"time stands still at {self._virtual:.3f} s: {runs}")
 
     def create_task(  # type: ignore[override]
         self,
@@ -124,14 +124,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             task.cancel()
         self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
-    def _who_runs(self) -> str:
-        """Callbacks of this very moment, with where their tasks stand."""
-        found = []
-        for task in asyncio.all_tasks(self):
-            frames = task.get_stack(limit=1)
-            where = f"{frames[0].f_code.co_name}:{frames[0].f_lineno}" if frames else ""
-            found.append(f"{task.get_name()} ({where})")
-        return ", ".join(sorted(found))
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
+        if self._standing > STANDING_MAX - 1000:  # soon we will be asked who it was
+            runs = getattr(getattr(callback, "__self__", None), "get_name", lambda: repr(callback))
+            self._circles[runs()] += 1
+        return super().call_soon(callback, *args, context=context)
 
     def who_waits(self) -> str:
         names = sorted(task.get_name() for task in asyncio.all_tasks(self))

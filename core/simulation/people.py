@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from core.simulation.journal import Journal
@@ -37,25 +38,34 @@ class People:
         self._loop = loop
         self._journal = journal
         self._on_act = on_act
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._walkers: set[asyncio.Task[None]] = set()
+        self._minds: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
         self.sold = 0
 
     def come(self) -> None:
         for member in self._scenario.channels:
-            self._go(self._buy(member.name, self._scenario.chance(f"buyers:{member.name}")))
-        self._go(self._pack(self._scenario.chance("pickers")))
-        self._go(self._deliver_goods(self._scenario.chance("goods")))
+            buying = self._buy(member.name, self._scenario.chance(f"buyers:{member.name}"))
+            self._walkers.add(self._loop.spawn(buying))
+        self._walkers.add(self._loop.spawn(self._pack(self._scenario.chance("pickers"))))
+        self._walkers.add(self._loop.spawn(self._deliver_goods(self._scenario.chance("goods"))))
 
     async def leave(self) -> None:
-        """Nobody buys any more; who wanted to pay or to cancel has done so."""
-        for task in self._tasks:
+        """Nobody buys any more; who wanted to pay or to cancel does so now."""
+        for task in self._walkers:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._closing.set()
+        await asyncio.gather(*self._walkers, *self._minds, return_exceptions=True)
 
-    def _go(self, work: Any) -> None:
-        task = self._loop.spawn(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _later(self, act: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.spawn(act)
+        self._minds.add(task)
+        task.add_done_callback(self._minds.discard)
+
+    async def _pass_time(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
 
     def _acted(self, who: str, what: str) -> None:
         self._journal.note(who, what)
@@ -79,21 +89,21 @@ class People:
             word = "" if paid else ", not paid"
             self._acted(channel, f"sells {order}: {_said(lines)}{word}")
             if changes_mind:
-                self._go(self._cancel(channel, order, later_s))
+                self._later(self._cancel(channel, order, later_s))
             elif not paid:
-                self._go(self._pay(channel, order, later_s))
+                self._later(self._pay(channel, order, later_s))
 
     @property
     def _most(self) -> int:
         return len(self._scenario.skus)
 
     async def _cancel(self, channel: str, order: str, later_s: float) -> None:
-        await asyncio.sleep(later_s)
+        await self._pass_time(later_s)
         done = await self._world.channels[channel].cancel(order)
         self._acted(channel, f"cancels {order}" if done else f"cannot cancel {order}")
 
     async def _pay(self, channel: str, order: str, later_s: float) -> None:
-        await asyncio.sleep(later_s)
+        await self._pass_time(later_s)
         await self._world.channels[channel].pay(order)
         self._acted(channel, f"is paid {order}")
 
@@ -129,7 +139,7 @@ class People:
             self._acted("depot", f"gives up {reference}")
             # Which is a person's affair: the channel tells its buyer.
             channel, sold = order_of(reference)
-            self._go(self._cancel(channel, sold, rng.uniform(0, MIND_S)))
+            self._later(self._cancel(channel, sold, rng.uniform(0, MIND_S)))
         elif lacks:
             await depot.short_pick(reference)
             self._acted("depot", f"ships what there is of {reference}")
