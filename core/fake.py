@@ -63,3 +63,9 @@ class Sells(Protocol):
 
     def parcels(self, order: str) -> Sequence[Mapping[str, int]]:
         """What it was told has left, parcel by parcel: units of each SKU."""
+
+    async def misbehave(self, rng: random.Random) -> str:
+        """One of its own bad habits, now; what it was."""
+
+    def behave(self) -> None:
+        """From now on it is the best channel there could be."""

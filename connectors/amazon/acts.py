@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connectors.amazon.fake_calls import OPERATIONS
 from connectors.amazon.fake_market import SoldOut
 from core.fake import Sold
+
+#: What the fake can be for some calls of one operation.
+_HABITS = ("html", "lost", "throttle", "down")
 
 
 class Acts:
@@ -58,3 +63,14 @@ class Acts:
                 units[items[entry["orderItemId"]]] += entry["quantity"]
             found.append(units)
         return found
+
+    async def misbehave(self, rng: random.Random) -> str:
+        if rng.random() < 0.3:
+            self._fake.expire_tokens()
+            return "lets every token expire"
+        operation, how = rng.choice(sorted(OPERATIONS)), rng.choice(_HABITS)
+        self._fake.misbehave(operation, how, times=rng.randint(1, 3))
+        return f"will be {how} at {operation}"
+
+    def behave(self) -> None:
+        self._fake.habits.clear()

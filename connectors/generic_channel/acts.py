@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,6 +57,18 @@ class Acts:
         rows = (row for row in self._fake.shipments() if row["order"] == order)
         lines = {line["id"]: line["sku"] for line in self._fake._order(order)["lines"]}
         return [_units(row["lines"], lines) for row in rows]
+
+    async def misbehave(self, rng: random.Random) -> str:
+        """It sends an order once more, hours later."""
+        orders = self._fake.orders()
+        if not orders:
+            return "has nothing to send again"
+        order = rng.choice(orders)["id"]
+        await self._fake.push_again(order)
+        return f"sends {order} again"
+
+    def behave(self) -> None:
+        """It has no habit that lasts."""
 
 
 def _units(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,3 +56,26 @@ class Acts:
 
     def parcels(self, order: str) -> Sequence[Mapping[str, int]]:
         return [one["lines"] for one in self._fake.fulfillments(order)]
+
+    async def misbehave(self, rng: random.Random) -> str:
+        match rng.randrange(5):
+            case 0:
+                seconds = rng.uniform(1, 120)
+                self._fake.lag_search(seconds)
+                return f"has a search that is {seconds:.0f} s behind"
+            case 1:
+                self._fake.use_points(rng.uniform(500, 2000))
+                return "has spent its points on somebody else's app"
+            case 2:
+                self._fake.drop_subscriptions()
+                return "drops every subscription"
+            case 3:
+                return f"sends {self._fake.redeliver()} pushes again"
+        orders = [one for one in self._fake.shop.orders.values() if not one.cancelled_at]
+        if not orders:
+            return "has no work to move"
+        name = rng.choice(orders).name
+        return f"moves {len(self._fake.split_fulfillment_orders(name))} lines of {name}"
+
+    def behave(self) -> None:
+        self._fake.lag_search(0)

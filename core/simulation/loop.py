@@ -118,13 +118,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def bury(self) -> None:
         """Nobody goes on: every task that is left is cancelled."""
-        self._standing = 0
+        self._standing, self._broken = 0, None
         left = asyncio.all_tasks(self)
         for task in left:
             task.cancel()
         self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         if self._standing > STANDING_MAX - 1000:  # soon we will be asked who it was
             runs = getattr(getattr(callback, "__self__", None), "get_name", lambda: repr(callback))
             self._circles[runs()] += 1

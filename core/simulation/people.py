@@ -18,6 +18,8 @@ UNPAID = 0.15
 CANCELLED = 0.08
 #: A buyer changes his mind, or pays, within this time.
 MIND_S = 3 * HOUR
+#: Between two bad habits of one channel.
+MOOD_S = 2 * HOUR
 #: The warehouse ships nothing before an order has lain there for so long.
 PACKING_S = (2 * MINUTE, 4 * HOUR)
 
@@ -47,6 +49,8 @@ class People:
         for member in self._scenario.channels:
             buying = self._buy(member.name, self._scenario.chance(f"buyers:{member.name}"))
             self._walkers.add(self._loop.spawn(buying))
+            moods = self._scenario.chance(f"moods:{member.name}")
+            self._walkers.add(self._loop.spawn(self._misbehave(member.name, moods)))
         self._walkers.add(self._loop.spawn(self._pack(self._scenario.chance("pickers"))))
         self._walkers.add(self._loop.spawn(self._deliver_goods(self._scenario.chance("goods"))))
 
@@ -54,6 +58,8 @@ class People:
         """Nobody buys any more; who wanted to pay or to cancel does so now."""
         for task in self._walkers:
             task.cancel()
+        for channel in self._world.channels.values():
+            channel.behave()
         self._closing.set()
         await asyncio.gather(*self._walkers, *self._minds, return_exceptions=True)
 
@@ -96,6 +102,14 @@ class People:
     @property
     def _most(self) -> int:
         return len(self._scenario.skus)
+
+    async def _misbehave(self, channel: str, rng: random.Random) -> None:
+        """The channel has days of its own."""
+        if not self._scenario.moody:
+            return
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / MOOD_S))
+            self._acted(channel, await self._world.channels[channel].misbehave(rng))
 
     async def _cancel(self, channel: str, order: str, later_s: float) -> None:
         await self._pass_time(later_s)

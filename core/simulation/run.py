@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -71,6 +72,8 @@ def simulate(scenario: Scenario, *, tell: Callable[[str], None] | None = None) -
                     loop.run_until_complete(run.play())
                 except Deadlock as stuck:
                     run.judge.wrong(str(stuck))
+                except Exception:  # noqa: BLE001 - a slip of the simulation is one of this seed
+                    run.judge.wrong(f"the simulation itself failed: {traceback.format_exc()}")
                 verdict = run.verdict()
                 loop.bury()
             return verdict

@@ -82,6 +82,7 @@ class Scenario:
     orders_per_hour: float
     every_s: float  # between two looks at each system; a multiple of it where it changes little
     safety: int
+    moody: bool  # the channels have bad days, each in its own way
     linger_s: float
     faults: Faults
     outages: tuple[Outage, ...]
@@ -104,7 +105,7 @@ class Scenario:
 
     def calm(self) -> Scenario:
         """The same day without anything that goes wrong."""
-        return replace(self, faults=Faults(), outages=(), shocks=())
+        return replace(self, faults=Faults(), outages=(), shocks=(), moody=False)
 
 
 def _chance(seed: int, subject: str) -> random.Random:
@@ -130,6 +131,7 @@ def draw(seed: int, hours: float, kinds: dict[str, dict[str, object]]) -> Scenar
         every_s=rng.choice((300.0, 600.0, 900.0, 1800.0)),
         safety=rng.choice((0, 0, 0, 2)),
         linger_s=rng.choice((0.0, 0.05, 2.0)),
+        moody=rng.random() < 0.4,
         faults=_faults(_chance(seed, "faults")),
         outages=_outages(_chance(seed, "outages"), [one.name for one in cast], hours),
         shocks=_shocks(shocks_rng, hours),
