@@ -379,7 +379,8 @@ class Daemon:
             aside.cancel()
         await asyncio.gather(*self._asides, return_exceptions=True)
         if self.tasks:
-            _, late = await asyncio.wait(self.tasks, timeout=5.0)
+            await asyncio.wait(self.tasks, timeout=5.0)
+            late = [task for task in self.tasks if not task.done()]
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

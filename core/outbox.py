@@ -39,7 +39,15 @@ from core import aliases, commands, fulfillment, outcomes
 from core.clock import Clock, stamp, unstamp
 from core.codec import from_json
 from core.contract import Command, Receipt
-from core.errors import ConnectorError, Hold, InDoubt, LoginNeeded, RateLimited, Rejected
+from core.errors import (
+    Busy,
+    ConnectorError,
+    Hold,
+    InDoubt,
+    LoginNeeded,
+    RateLimited,
+    Rejected,
+)
 from core.limiter import urgent
 from core.mapping.book import MappingBook
 from core.model import COMMANDS
@@ -78,6 +86,16 @@ class Ended:
     receipt: Receipt | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of an attempt that a full disk did not take yet."""
+
+    row: Row[Any]
+    attempt_id: int
+    ended: Ended
+    verb: str
+
+
 class Outbox:
     """Delivers what is due. `connectors` by system, `names` their connector names."""
 
@@ -104,6 +122,7 @@ class Outbox:
         self._names = names
         self._gate = gate
         self._busy: set[tuple[str, str]] = set()
+        self._unwritten: list[_End] = []
 
     async def recover(self) -> int:
         """At start every `sending` row is ours and its answer was lost (G12)."""
@@ -148,9 +167,19 @@ class Outbox:
         """One attempt for each due head, at most `at_once` in flight. Returns how many."""
         if not await self._gate.opens():
             return 0
+        await self._write_ends(system)
         rows = self.due(system, at_once)
         await asyncio.gather(*(self.attempt(row) for row in rows))
         return len(rows)
+
+    async def _write_ends(self, system: str) -> None:
+        """What became of them is known, so with room on the disk nothing is in doubt (G13, H3).
+
+        Left as `sending` they would stop their lanes until the next start.
+        """
+        for end in [one for one in self._unwritten if one.row.system == system]:
+            await self._end(end.row, end.attempt_id, end.ended, end.verb)
+            self._unwritten.remove(end)
 
     async def attempt(self, row: Row[Any]) -> None:
         """One attempt of one command, from the committed intention to the committed end."""
@@ -166,7 +195,11 @@ class Outbox:
             attempt_id = await self._begin(row, command, verb)
             ended = await self._call(row, command, verb)
             ended = replace(ended, words=blot(ended.words, buyers_of(command.record)))
-            await self._end(row, attempt_id, ended, verb)
+            try:
+                await self._end(row, attempt_id, ended, verb)
+            except Busy:
+                self._unwritten.append(_End(row, attempt_id, ended, verb))
+                raise
         finally:
             self._busy.discard(lane)
 

@@ -7,6 +7,7 @@ the number may have come first (H15).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
@@ -50,7 +51,7 @@ def take_shipment(work: Work, system: str, shipment: Shipment) -> str:
     if shipment.state == "waiting":
         return "ignored"
     if shipment.state == "cancelled":
-        return _cancelled(work, order_id)
+        return _cancelled(work, system, order_id)
     if _known(work, system, shipment.key):
         return "same"
     order = order_rows.by_id(work, order_id)
@@ -113,8 +114,9 @@ def _known(work: Work, system: str, external_id: str) -> bool:
     )
 
 
-def _cancelled(work: Work, order_id: int) -> str:
-    """The warehouse itself gave up the order."""
+def _cancelled(work: Work, system: str, order_id: int) -> str:
+    """The warehouse itself gave up the order. A net number has its units back: while the
+    channel still wants them they are subtracted again (H16)."""
     row = order_rows.by_id(work, order_id)
     if row.state in (State.CANCELLED, State.SHIPPED):
         return "same"
@@ -122,6 +124,10 @@ def _cancelled(work: Work, order_id: int) -> str:
     if order.cancelled_at is not None or lifecycle.wants_nothing(order):
         endings.finish_cancel(work, order_id)
         return "applied"
+    for claim in _accepted(work, order_id):
+        nothing = dict.fromkeys(("accepted_at", "accepted_counter", "accepted_as_of"))
+        claim_moves.move(work, claim, "given_up", values=nothing, system=system)
+        work.sku_changed(claim.sku, "given up")
     holds.hold_order(
         work,
         row,
@@ -130,6 +136,18 @@ def _cancelled(work: Work, order_id: int) -> str:
         next_step="Release it again in the warehouse, or cancel it on the channel.",
     )
     return "applied"
+
+
+def _accepted(work: Work, order_id: int) -> Sequence[Row[Any]]:
+    return work.connection.execute(
+        select(claims)
+        .where(
+            claims.c.order_id == order_id,
+            claims.c.state == "open",
+            claims.c.accepted_at.is_not(None),
+        )
+        .order_by(claims.c.id)
+    ).all()
 
 
 def _ship_units(

@@ -15,6 +15,7 @@ import httpx
 from sqlalchemy import Connection, text
 
 from core.app import App
+from core.clock import unstamp
 from core.fake import Sold
 from core.lifecycle import revision_key
 from core.prove import prove
@@ -42,6 +43,7 @@ class Judge:
         self._loop = loop
         self._revisions: dict[tuple[str, str], str] = {}
         self._acknowledged: dict[tuple[str, str, str], float] = {}  # since when
+        self._acted_at = machine.clock.now()
         self.found: list[str] = []
         self.ended = asyncio.Event()
 
@@ -62,6 +64,11 @@ class Judge:
     def after_call(self, system: str, request: httpx.Request, status: int) -> None:  # noqa: ARG002
         if request.method != "GET":
             self.look()
+
+    def acted(self) -> None:
+        """Somebody did something out there."""
+        self._acted_at = self._machine.clock.now()
+        self.look()
 
     def look(self) -> None:
         """The truth outside, after every step of anybody."""
@@ -182,6 +189,7 @@ class Judge:
             yield f"{len(pending)} records wait to be decided"
         for row in _rows(connection, "SELECT * FROM outbox WHERE state NOT IN ('done', 'dead')"):
             yield f"{row.kind} to {row.system} is {row.state}: {row.words}"
+        yield from self._not_read(connection)
         known = {
             (row.system, row.external_id): row for row in _rows(connection, "SELECT * FROM orders")
         }
@@ -202,6 +210,12 @@ class Judge:
                 elif word := self._unfinished(order, row.state, open_units):
                     yield f"order {order.id} of {name} is {row.state}: {word}"
         yield from self._not_shown(open_units)
+
+    def _not_read(self, connection: Connection) -> Iterator[str]:
+        """Every owner is to be read completely once, begun after the last that anybody did."""
+        for row in _rows(connection, "SELECT system, resource, complete_began_at FROM cursors"):
+            if row.complete_began_at is None or unstamp(row.complete_began_at) < self._acted_at:
+                yield f"{row.system} was not read for {row.resource} since {self._acted_at}"
 
     def _unfinished(self, order: Sold, state: str, open_units: Counter[str]) -> str:
         if order.cancelled:

@@ -19,8 +19,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+#: Tasks in the order they began: a set of them would be ordered by where they lie in memory.
+Tasks = dict[asyncio.Task[Any], None]
 #: The tasks of one process of ours; what it starts belongs to it. None: the world's.
-OWNER: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("OWNER", default=None)
+OWNER: ContextVar[Tasks | None] = ContextVar("OWNER", default=None)
 
 
 #: So many rounds without a microsecond passing, and somebody runs in circles.
@@ -83,8 +85,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         task: asyncio.Task[Any] = super().create_task(coro, name=name, context=context)
         owned = OWNER.get()
         if owned is not None:
-            owned.add(task)
-            task.add_done_callback(owned.discard)
+            owned[task] = None
+            task.add_done_callback(lambda done: owned.pop(done, None))
         return task
 
     def spawn(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -27,7 +27,7 @@ from core.errors import Busy
 from core.mapping.book import MappingBook
 from core.serving import hook_spec
 from core.simulation.journal import Journal
-from core.simulation.loop import OWNER, MachineClock, VirtualLoop
+from core.simulation.loop import OWNER, MachineClock, Tasks, VirtualLoop
 from core.simulation.wires import Network, ask
 from core.web.receiver import Receiver, ReceiverLimits
 
@@ -80,7 +80,7 @@ class Process:
     """One life of the daemon."""
 
     number: int
-    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    tasks: Tasks = field(default_factory=dict)
     alive: bool = True
     app: App | None = None
     daemon: Daemon | None = None
@@ -134,7 +134,7 @@ class Machine:
             self.clock.boot()
             context = copy_context()
             context.run(OWNER.set, process.tasks)
-            self._loop.create_task(self._live(process), name="main", context=context)
+            context.run(self._loop.create_task, self._live(process), name="main", context=context)
             await self._ended.wait()
             await asyncio.sleep(self._chance.uniform(*RESTART_S))
             for act in self.while_down:
@@ -143,7 +143,6 @@ class Machine:
 
     async def _live(self, process: Process) -> None:
         """What `truecount run` does, without ports."""
-        process.tasks.add(asyncio.current_task())  # type: ignore[arg-type]
         try:
             await self._start(process)
         except Busy as error:  # it exits, and is started again
@@ -249,9 +248,7 @@ class Machine:
         context = copy_context()
         context.run(OWNER.set, process.tasks)
         asked = ask(process.receiver, request, request.url.path, body)
-        task = self._loop.create_task(asked, name="push", context=context)
-        process.tasks.add(task)
-        task.add_done_callback(process.tasks.discard)
+        task = context.run(self._loop.create_task, asked, name="push", context=context)
         await asyncio.wait([task])
         if task.cancelled() or task.exception() is not None:
             return 0

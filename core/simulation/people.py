@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from core.simulation.journal import Journal
-from core.simulation.loop import VirtualLoop
+from core.simulation.loop import Tasks, VirtualLoop
 from core.simulation.scenario import HOUR, MINUTE, Scenario
 from core.simulation.world import World
 
@@ -40,19 +40,19 @@ class People:
         self._loop = loop
         self._journal = journal
         self._on_act = on_act
-        self._walkers: set[asyncio.Task[None]] = set()
-        self._minds: set[asyncio.Task[None]] = set()
+        self._walkers: Tasks = {}
+        self._minds: Tasks = {}
         self._closing = asyncio.Event()
         self.sold = 0
 
     def come(self) -> None:
         for member in self._scenario.channels:
             buying = self._buy(member.name, self._scenario.chance(f"buyers:{member.name}"))
-            self._walkers.add(self._loop.spawn(buying))
+            self._walkers[self._loop.spawn(buying)] = None
             moods = self._scenario.chance(f"moods:{member.name}")
-            self._walkers.add(self._loop.spawn(self._misbehave(member.name, moods)))
-        self._walkers.add(self._loop.spawn(self._pack(self._scenario.chance("pickers"))))
-        self._walkers.add(self._loop.spawn(self._deliver_goods(self._scenario.chance("goods"))))
+            self._walkers[self._loop.spawn(self._misbehave(member.name, moods))] = None
+        self._walkers[self._loop.spawn(self._pack(self._scenario.chance("pickers")))] = None
+        self._walkers[self._loop.spawn(self._deliver_goods(self._scenario.chance("goods")))] = None
 
     async def leave(self) -> None:
         """Nobody buys any more; who wanted to pay or to cancel does so now."""
@@ -65,8 +65,8 @@ class People:
 
     def _later(self, act: Coroutine[Any, Any, None]) -> None:
         task = self._loop.spawn(act)
-        self._minds.add(task)
-        task.add_done_callback(self._minds.discard)
+        self._minds[task] = None
+        task.add_done_callback(lambda done: self._minds.pop(done, None))
 
     async def _pass_time(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

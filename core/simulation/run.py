@@ -104,7 +104,7 @@ class Run:
         self.judge = Judge(scenario, self.world, self.machine, loop)
         self.machine.failed = self.judge.bug
         self.machine.on_ready.append(self.judge.ready)
-        self.people = People(scenario, self.world, loop, self.journal, self.judge.look)
+        self.people = People(scenario, self.world, loop, self.journal, self.judge.acted)
         self.network.after_call.append(self.judge.after_call)
         self._push_chance = scenario.chance("pushes")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.simulation.loop import OWNER, Deadlock, MachineClock, TrueTime, VirtualLoop
+from core.simulation.loop import OWNER, Deadlock, MachineClock, Tasks, TrueTime, VirtualLoop
 
 
 @contextmanager
@@ -120,12 +120,12 @@ def test_tasks_belong_to_the_process_that_starts_them_and_the_worlds_to_nobody()
         await asyncio.sleep(1)
 
     async def starts() -> set[str]:
-        owned: set[asyncio.Task[Any]] = set()
+        owned: Tasks = {}
         OWNER.set(owned)
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         tasks = [loop.create_task(nothing(), name="ours"), loop.spawn(nothing())]
-        assert set(tasks) > owned
+        assert set(tasks) > set(owned)
         return {task.get_name() for task in owned}
 
     assert play(starts())[0] == {"ours"}
