@@ -25,7 +25,9 @@ Tasks = dict[asyncio.Task[Any], None]
 OWNER: ContextVar[Tasks | None] = ContextVar("OWNER", default=None)
 
 
-#: So many rounds without a microsecond passing, and somebody runs in circles.
+#: A round of the loop takes time too, or who waits for a rounding error would wait for ever.
+ROUND_S = 1e-6
+#: So many rounds in which nobody waits for anything, and somebody runs in circles.
 STANDING_MAX = 50_000
 
 
@@ -69,8 +71,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Called once in every round. Raises Deadlock where the same moment never ends."""
         if self._broken is not None:
             raise self._broken
-        self._virtual += seconds
-        self._standing = 0 if seconds > 1e-6 else self._standing + 1
+        self._virtual += seconds + ROUND_S
+        self._standing = 0 if seconds > ROUND_S else self._standing + 1
         if self._standing > STANDING_MAX:
             runs = ", ".join(f"{name} {n} times" for name, n in self._circles.most_common(5))
             raise Deadlock(f"time stands still at {self._virtual:.3f} s: {runs}")
