@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -49,8 +49,13 @@ def _simulate(options: argparse.Namespace) -> int:
             words = f"--hours {options.hours:g} is not between 0 and {HOURS_MAX:g}"
         print(f"truecount simulate: {words}", file=sys.stderr)
         return WRONG
+    return simulate(seeds, options, run)
+
+
+def simulate(seeds: range, options: argparse.Namespace, play: Callable[..., Verdict]) -> int:
+    """Play these days, say what they came to. `play(seed, hours=, tell=)` is one of them."""
     began = time.monotonic()
-    found = list(_days(seeds, options))
+    found = list(_days(seeds, options, play))
     spent_s = time.monotonic() - began
     if options.json:
         emit_json(_summary(found, spent_s) | {"seeds": [asdict(one) for one in found]})
@@ -68,11 +73,13 @@ def _seeds(text: str) -> range | None:
     return range(first, last + 1) if first <= last else None
 
 
-def _days(seeds: range, options: argparse.Namespace) -> Iterator[Verdict]:
+def _days(
+    seeds: range, options: argparse.Namespace, play: Callable[..., Verdict]
+) -> Iterator[Verdict]:
     tell = (lambda line: print(line, flush=True)) if options.trace and not options.json else None
     bad = 0
     for done, seed in enumerate(seeds, start=1):
-        verdict = run(seed, hours=options.hours, tell=tell)
+        verdict = play(seed, hours=options.hours, tell=tell)
         yield verdict
         bad += bool(verdict.wrong)
         if verdict.wrong and not options.json:

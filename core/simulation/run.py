@@ -101,7 +101,7 @@ class Run:
         self.machine = Machine(
             lambda: self.config, self.book, self.network, self.clock, loop, self.journal
         )
-        self.judge = Judge(scenario, self.world, self.machine, loop)
+        self.judge = Judge(scenario, self.world, self.network, self.machine, loop)
         self.machine.failed = self.judge.bug
         self.machine.on_ready.append(self.judge.ready)
         self.people = People(scenario, self.world, loop, self.journal, self.judge.acted)
@@ -265,7 +265,7 @@ class Run:
     ) -> None:
         for attempt in range(TRIES):
             await asyncio.sleep(seconds if not attempt else 30.0 * 4**attempt)
-            if self.network.is_down(system):
+            if self.network.outage_of(system):
                 continue
             status = await self.machine.receive(system, headers, body)
             self.journal.note(system, f"pushes  {status}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +19,7 @@ import httpx
 
 from core.simulation.journal import Journal
 from core.simulation.loop import VirtualLoop
-from core.simulation.scenario import UPLINK, Faults, Scenario
+from core.simulation.scenario import UPLINK, Faults, Outage, Scenario
 from core.simulation.world import Asgi, World
 
 #: Seconds a request takes to arrive, and its answer to come back, on an ordinary day.
@@ -103,17 +104,19 @@ class Network:
         self.outages = scenario.outages
         self.after_call: list[Callable[[str, httpx.Request, int], None]] = []
         self.calls = 0
+        self.in_vain: Counter[tuple[Outage, str]] = Counter()
 
     def heal(self) -> None:
         """From now on everything works."""
         self.faults, self.outages = Faults(), ()
 
-    def is_down(self, system: str) -> bool:
+    def outage_of(self, system: str) -> Outage | None:
+        """Why this system cannot be reached now, if it cannot."""
         now = self.loop.time()
-        return any(
-            one.system in (system, UPLINK) and one.began_s <= now < one.ended_s
-            for one in self.outages
-        )
+        for one in self.outages:
+            if one.system in (system, UPLINK) and one.began_s <= now < one.ended_s:
+                return one
+        return None
 
     def wire(self, system: str, alive: Callable[[], bool]) -> Wires:
         return Wires(self, system, alive, self.scenario.chance(f"wire:{system}"))
@@ -136,7 +139,10 @@ class Wires(httpx.AsyncBaseTransport):
         network, chance = self._network, self._chance
         network.calls += 1
         faults = network.faults
-        if network.is_down(self._system) or chance.random() < faults.unreachable:
+        outage = network.outage_of(self._system)
+        if outage is not None:
+            network.in_vain[outage, self._system] += 1
+        if outage is not None or chance.random() < faults.unreachable:
             await self._nobody(chance)
         body = await request.aread()
         out_s, back_s = chance.uniform(*OUT_S), chance.uniform(*BACK_S)
