@@ -35,13 +35,15 @@ from core.web.server import WebServer
 #: A loop asks the database again after this at the latest, even if nobody wakes it.
 LOOK_S = 300.0
 #: A loop comes round so often, to be seen alive and to see the machine's clock put forward.
-ROUND_S = 30.0
+ROUND_S = 60.0
 #: After a restore what may leave is looked at so often.
 GATE_S = 1.0
 #: So often the machine's clock is compared with the counter that only goes forward.
 CLOCK_S = 10.0
 #: A clock that differs from it by more was set, not drawn out.
 SET_S = 1.0
+#: So often what is known of dead systems is saved, where it changed.
+SAVE_S = 15.0
 #: After a bug of ours or a full disk, a loop waits so long before it goes on.
 PAUSE_S = 1.0
 
@@ -329,7 +331,7 @@ class Daemon:
 
     def _schedule(self) -> None:
         """Intervals only wake; nothing is decided by the scheduler's own memory (H39)."""
-        self._every(5.0, partial(save_breakers, self.app), "breakers")
+        self._every(SAVE_S, partial(save_breakers, self.app), "breakers")
         for name, job, every_s in self.jobs:
             self._every(every_s, job, name)
         self.scheduler.start()

@@ -163,10 +163,13 @@ def _ship_units(
         for line in own:
             if left <= 0 or not _meant(asked, line):
                 continue
-            for row, part in _draw(work, line.id, left):
+            drawn = _draw(work, line.id, left)
+            left -= sum(part for _, part in drawn)
+            found = _draw(work, line.id, min(left, line.short), "missing")
+            left -= _not_missing(work, line, [part for _, part in found])
+            for row, part in drawn + found:
                 _leave(work, "shipped", row, part, system, shipment, shipment_id=shipment_id)
                 shipped.append({"line": line, "sku": line.sku, "units": part, "of": asked})
-                left -= part
         if left > 0:
             raise Hold(
                 f"{system} shipped {left} unit(s) of {asked.sku or asked.line} more than order "
@@ -177,11 +180,24 @@ def _ship_units(
     return shipped
 
 
-def _draw(work: Work, line_id: int, units: int) -> list[tuple[Row[Any], int]]:
-    """Open claims of a line, oldest first, and how much of each."""
+def _not_missing(work: Work, line: Row[Any], parts: list[int]) -> int:
+    """They were in an earlier parcel that is heard of only now, after the last one (S10)."""
+    units = sum(parts)
+    if units:
+        work.connection.execute(
+            update(lines)
+            .where(lines.c.id == line.id)
+            .values(claimed=lines.c.claimed + units, short=lines.c.short - units)
+        )
+        work.touched_orders.add(line.order_id)
+    return units
+
+
+def _draw(work: Work, line_id: int, units: int, state: str = "open") -> list[tuple[Row[Any], int]]:
+    """Claims of a line, oldest first, and how much of each."""
     rows = work.connection.execute(
         select(claims)
-        .where(claims.c.line_id == line_id, claims.c.state == "open")
+        .where(claims.c.line_id == line_id, claims.c.state == state)
         .order_by(claims.c.id)
     ).all()
     held = {row.id: row for row in rows}

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import evidence, fulfillment, inbox, oversold, passes, readings
+from core import evidence, fulfillment, inbox, oversold, passes, readings, stock
 from core.clock import Clock, stamp, unstamp
 from core.contract import Fetches, Item, Page, Reads
 from core.cursors import sweep_by as sweep_by
@@ -193,6 +193,8 @@ class Sweep:
         if resource.name == "stock_reading" and source and source.ordered_by == "request":
             evidence.end_claims_of_pass(work, resource.system)
         readings.after_pass(work, resource.system, resource.name, asked.began)
+        if resource.name == "shipment":
+            stock.after_parcels(work, resource.system)
         fulfillment.go_on(work)
         oversold.confirm(work, resource.system)
         work.finish()

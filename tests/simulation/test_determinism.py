@@ -16,9 +16,9 @@ HOURS = "3"
 
 def traced(seeds: str, hash_seed: str) -> list[str]:
     """The journals of these days, line by line, from a process of their own."""
+    words = ["simulate", "--seeds", seeds, "--hours", HOURS, "--trace"]
     done = subprocess.run(
-        [sys.executable, "-m", "core.cli", "simulate"]
-        + ["--seeds", seeds, "--hours", HOURS, "--trace"],
+        [sys.executable, "-m", "core.cli", *words],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
