@@ -323,6 +323,8 @@ class Judge:
                 continue
             wanted = {"sales_order": 1, "delivery": parcels[key], "invoice": 1}
             found = {kind: documents[kind, key] for kind in wanted}
+            if order.cancelled:  # what left all the same is a person's affair
+                wanted = {kind: min(found[kind], most) for kind, most in wanted.items()}
             if found != wanted:
                 yield f"G9: of {key} the books have {found}, due are {wanted}"
             told = self._world.channels[row.system].parcels(row.external_id)

@@ -34,9 +34,7 @@ AFTERS = ("2", "17", "date", None, "86400")
 _BROKEN = (500, 502, 503, 504)
 #: Not 503: by the table of docs/connectors.md it says that nothing was done.
 _BROKEN_AFTER = (500, 502, 504)
-_SICK = (
-    b'{"errors": [{"message": "planted", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]}'
-)
+_SICK = b'{"errors": [{"message": "planted", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]}'
 _PAGE = b"<!doctype html><html><body>We are improving our service.</body></html>"
 
 
