@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 ERP    ?= fake
+SEEDS  ?= 1..2000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check static fmt lint types imports fast browser bench soak lock clean
@@ -57,9 +58,10 @@ browser: # the mail is rendered in a real browser; uses the machine's package ma
 bench: $(STAMP) ## measure; prints one table with its floors (see docs/performance.md)
 	$(BIN)/python -m bench.run
 
-soak: $(STAMP) ## the longer property runs
+soak: $(STAMP) ## the longer property runs, and days of the engine in simulated time (SEEDS=1..2000)
 	$(BIN)/python -m pytest -n 2 -m "not real and not whole" --hypothesis-profile=soak
 	$(BIN)/python -m pytest -n 2 tests/flows/test_last_units.py --hypothesis-profile=soak
+	$(BIN)/truecount simulate --seeds $(SEEDS)
 
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \

@@ -176,7 +176,7 @@ def _system(scenario: Scenario, member: Member) -> dict[str, Any]:
     paces = {
         "channel": {"order": every, "listing": 3 * every},
         "warehouse": {"stock_reading": every, "shipment": every},
-        "books": {"document": 2 * every, "price": 10 * every, "stock_reading": 10 * every},
+        "books": {"document": 2 * every, "price": 4 * every, "stock_reading": 4 * every},
     }
     found: dict[str, Any] = {
         "connector": member.connector,
