@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 ERP    ?= fake
 SEED   ?= 1
+SEEDS  ?= 1..2000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check static fmt lint types imports fast browser bench soak lock clean
@@ -58,13 +59,14 @@ browser: # the mail is rendered in a real browser; uses the machine's package ma
 bench: $(STAMP) ## measure; prints one table with its floors (see docs/performance.md)
 	$(BIN)/python -m bench.run
 
-soak: $(STAMP) ## the longer property runs, hundreds of kills, 20,000 power losses (SEED=1)
+soak: $(STAMP) ## the longer property runs, days in simulated time, hundreds of kills, 20,000 power losses (SEED=1 SEEDS=1..2000)
 	$(BIN)/python -m pytest -n 2 -m "not real and not whole" --hypothesis-profile=soak
 	$(BIN)/python -m pytest -n 2 tests/flows/test_last_units.py --hypothesis-profile=soak
 	$(BIN)/python -m tests.crash
 	$(BIN)/python -m tests.crash --cycles 200 --seed $(SEED)
 	$(BIN)/python -m tests.power --images 20000 --seed $(SEED)
 	$(BIN)/python -m pytest -n 2 -m long
+	$(BIN)/truecount simulate --seeds $(SEEDS)
 
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \

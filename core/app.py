@@ -77,6 +77,7 @@ class App:
     accounts: dict[str, str] = field(default_factory=dict)  # the first system of each
     connectors: dict[str, Any] = field(default_factory=dict)
     backlog: int = 0  # kept and not yet applied: counted now and then, and at each event between
+    saved_breakers: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     gate: Gate = field(init=False)
     intake: Intake = field(init=False)
     sweep: Sweep = field(init=False)
@@ -287,6 +288,7 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
         private=system.private,
         ca_file=system.ca_file,
         transport=transports(system.name),
+        monotonic=app.clock.monotonic,
     )
     values: dict[str, str | Secret] = {**system.settings, **system.secrets}
     login = app.logins.get(first) or Login(
@@ -400,14 +402,19 @@ def _save_health(connection: Connection, system: str, kind: str, state: str, at:
 
 
 async def save_breakers(app: App) -> None:
+    """Those that changed; where nothing fails, nothing is written."""
     now = app.clock.now()
-    states = {n: b.export(app.clock.monotonic()) for n, b in app.breakers.items()}
+    marks = {n: b.mark for n, b in app.breakers.items() if b.mark != app.saved_breakers.get(n)}
+    if not marks:
+        return
+    states = {n: app.breakers[n].export(app.clock.monotonic()) for n in marks}
 
     def unit(connection: Connection) -> None:
         for name, state in states.items():
             _save_health(connection, name, "breaker", orjson.dumps(state).decode(), stamp(now))
 
     await app.store.write(unit)
+    app.saved_breakers |= marks
 
 
 def restore_health(app: App) -> None:

@@ -134,6 +134,11 @@ class Breaker:
         """The call was not made after all, so it says nothing about the system."""
         self._landed(admitted)
 
+    @property
+    def mark(self) -> tuple[int, int, int]:
+        """Another one whenever there is something new to export, but for the time that passed."""
+        return self._epoch, self._failures, self._soft
+
     def export(self, now: float) -> dict[str, float | str]:
         """What must survive a restart, so that a restart loop does not hammer a dead system."""
         return {

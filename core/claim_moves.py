@@ -21,6 +21,7 @@ from core.work import Work
 #: What happens to a claim, and the state it is in afterwards.
 STATES = {
     "accepted": "open",
+    "given_up": "open",  # the warehouse has cancelled by itself: no number excludes it any more
     "shipped": "shipped",
     "missing": "missing",
     "released": "released",

@@ -1,8 +1,10 @@
 """The shell around the app: start, keep every stop moving, stop without losing anything.
 
-APScheduler only wakes; each loop asks the database what is due. A loop that hits
-a bug of ours says so, waits a moment and goes on: the row it failed on is still
-there, and a dead loop would be silence.
+Each loop asks the database what is due, and then rests until that time, or until a
+commit made something due (core.store.written); where nothing happens, nothing is
+asked. APScheduler only wakes the jobs beside them. A loop that hits a bug of ours
+says so, waits a moment and goes on: the row it failed on is still there, and a dead
+loop would be silence.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Protocol
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -29,11 +31,22 @@ from core.crash import crash_point
 from core.errors import Busy, ConfigError, Problem, TruecountError
 from core.rounds import Rounds
 from core.store.refusals import unusable
+from core.store.written import Note
 from core.web.operations import Check
 from core.web.server import WebServer
 
-#: A loop looks again after this at the latest, even if nobody wakes it.
-LOOK_S = 1.0
+#: A loop asks the database again after this at the latest, even if nobody wakes it.
+LOOK_S = 300.0
+#: A loop comes round so often, to be seen alive and to see the machine's clock put forward.
+ROUND_S = 60.0
+#: After a restore what may leave is looked at so often.
+GATE_S = 1.0
+#: So often the machine's clock is compared with the counter that only goes forward.
+CLOCK_S = 10.0
+#: A clock that differs from it by more was set, not drawn out.
+SET_S = 1.0
+#: So often what is known of dead systems is saved, where it changed.
+SAVE_S = 15.0
 #: After a bug of ours or a full disk, a loop waits so long before it goes on.
 PAUSE_S = 1.0
 #: A job of any interval is first run so long after the start: what runs every hour would never
@@ -42,6 +55,21 @@ FIRST_S = 5.0
 
 Step = Callable[[], Awaitable[bool]]
 NextDue = Callable[[], datetime | None]
+
+
+class Schedule(Protocol):
+    """What wakes the jobs: APScheduler, or the simulation in its own time."""
+
+    @property
+    def running(self) -> bool: ...
+
+    def add_job(self, func: Callable[[], Awaitable[None]], trigger: str, **words: Any) -> Any: ...
+
+    def get_jobs(self) -> list[Any]: ...
+
+    def start(self) -> None: ...
+
+    def shutdown(self, wait: bool) -> None: ...
 
 
 class Lock:
@@ -101,6 +129,7 @@ class Loop:
     step: Step
     next_due: NextDue
     closed_for_s: Callable[[], float] = lambda: 0.0
+    left_alone: bool = False  # it rests because its system does not answer
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     last_moved: float = 0.0
 
@@ -109,7 +138,11 @@ class Daemon:
     """Runs an App. `start()`, then `run()` until `stop()` or a signal."""
 
     def __init__(
-        self, app: App, servers: Callable[[Daemon], list[WebServer]] | None = None
+        self,
+        app: App,
+        servers: Callable[[Daemon], list[WebServer]] | None = None,
+        *,
+        schedule: Schedule | None = None,
     ) -> None:
         self.app = app
         self._make_servers = servers
@@ -117,9 +150,10 @@ class Daemon:
         self.loops: dict[str, Loop] = {}
         self.tasks: list[asyncio.Task[None]] = []
         self._asides: list[asyncio.Task[None]] = []
-        self.scheduler = AsyncIOScheduler(timezone="UTC")
+        self.scheduler: Schedule = schedule or AsyncIOScheduler(timezone="UTC")
         self.rounds = Rounds(app)
         self.woken_at = app.clock.monotonic()  # when the scheduler last woke anything
+        self._ahead_s: float | None = None  # the machine's clock before the counter, as last seen
         self.stopping = asyncio.Event()
         self.on_started: list[Callable[[], None]] = []
         self.on_stopping: list[Callable[[], None]] = []
@@ -139,6 +173,7 @@ class Daemon:
         await app.sweep.prepare()
         crash_point("start.prepared")
         self._make_loops()
+        app.store.on_written = self._written
         if self._make_servers is not None:
             self.servers = self._make_servers(self)
         for server in self.servers:
@@ -157,7 +192,7 @@ class Daemon:
     def _make_loops(self) -> None:
         app = self.app
         self._add("intake", self._intake, lambda: None)
-        self._add("clock", self._clock, lambda: None)
+        self._add("clock", self._clock, self._next_clock)
         self._add("rules", self._rules, lambda: rules_in_force.next_due(app))
         self._add("rounds", self.rounds.make_if_due, lambda: self.rounds.due_at)
         for name, system in app.config.systems.items():
@@ -191,71 +226,69 @@ class Daemon:
         self.loops[name] = loop
 
     def wake(self, kind: str) -> None:
-        """Wake every loop of one kind: `intake`, `sweep`, `outbox`, `publish`."""
+        """Wake every loop of one kind: `intake`, `rules`, `sweep`, `outbox`, `publish`."""
         for name, loop in self.loops.items():
             if name.split(":")[0] == kind:
+                loop.wake.set()
+
+    def _written(self, notes: set[Note]) -> None:
+        """Something was committed that these have to look at."""
+        for kind, system in notes:
+            if not system:
+                self.wake(kind)
+            elif (loop := self.loops.get(f"{kind}:{system}")) is not None:
                 loop.wake.set()
 
     # -------------------------------------------------------------- the stops
 
     async def _intake(self) -> bool:
-        rows, outcome = await self.app.intake.run_once()
+        rows, _ = await self.app.intake.run_once()
         self.app.settled(rows)
-        if outcome.queued:
-            self.wake("outbox")
-        if outcome.changed:
-            self.wake("publish")
-        if outcome.hints:
-            self.wake("sweep")
         return rows > 0
 
+    def _next_clock(self) -> datetime:
+        return self.app.clock.now() + timedelta(seconds=CLOCK_S)
+
     async def _clock(self) -> bool:
-        """The machine's clock was set back: the scheduler would wait as long, and so would we."""
-        with self.app.store.read() as connection:
-            back = set_back.by_how_much(connection, self.app.clock.now())
-        if back is None:
+        """The machine's clock was set: what is due by it is due at another time.
+
+        Put back, the scheduler would wait as long, and so would we.
+        """
+        now = self.app.clock.now()
+        before, ahead_s = self._ahead_s, now.timestamp() - self.app.clock.monotonic()
+        if before is not None and abs(ahead_s - before) < SET_S:
             return False
-        await put_right(self.app)
-        for job in self.scheduler.get_jobs():
-            job.modify(next_run_time=self.app.clock.now())
-        return True
+        self._ahead_s = ahead_s
+        with self.app.store.read() as connection:
+            back = set_back.by_how_much(connection, now)
+        if back is not None:
+            await put_right(self.app)
+            for job in self.scheduler.get_jobs():
+                job.modify(next_run_time=self.app.clock.now())
+        if before is not None:
+            for loop in self.loops.values():
+                loop.wake.set()
+        return back is not None
 
     async def _rules(self) -> bool:
         """A campaign begins, a pre-order ends, an override expires."""
-        moved = await rules_in_force.pass_time(self.app)
-        if moved:
-            self.wake("publish")
-            self.wake("outbox")
-        return moved
+        return await rules_in_force.pass_time(self.app)
 
     async def _sweep(self, system: str) -> bool:
         if not self.app.may_read:
             return False
         fetched = await self.app.sweep.run_fetches(system)
-        if fetched:
-            self.wake("intake")
         due = self.app.sweep.due(system)
         for row in due:
-            if await self.app.sweep.one_page(row):
-                self.wake("intake")
-        self.wake_kind_after_pass(due)
+            await self.app.sweep.one_page(row)
         return fetched > 0 or bool(due)
-
-    def wake_kind_after_pass(self, due: object) -> None:
-        """A pass may have been the evidence that freed units."""
-        if due:
-            self.wake("publish")
 
     async def _deliver(self, system: str, at_once: int) -> bool:
         if self.app.doors[system].closed_for_s > 0:
             return False
         # The probe after an outage may be another's; one attempt then waits its turn.
         room = max(1, min(at_once, self.app.doors[system].room))
-        delivered = await self.app.outbox.deliver_due(system, room)
-        if delivered:
-            self.wake("publish")
-            self.wake("outbox")
-        return delivered > 0
+        return await self.app.outbox.deliver_due(system, room) > 0
 
     async def _publish(self, system: str) -> bool:
         if self.app.doors[system].closed_for_s > 0:
@@ -270,42 +303,60 @@ class Daemon:
             loop.last_moved = self.app.clock.monotonic()
             try:
                 if await loop.step():
+                    self._answers_again(loop)
                     await asyncio.sleep(0)
                     continue
-                wait = self._wait_s(loop)
+                due = loop.next_due()
+                wait_s = self._wait_s(loop, due)
             except Busy as busy:
                 if self.stopping.is_set():
                     return
                 structlog.get_logger().error(
                     "state.not_writable", loop=loop.name, words=busy.reason
                 )
-                wait = PAUSE_S
+                due, wait_s = None, PAUSE_S
             except Exception:  # noqa: BLE001 - a dead loop would be silence; the row is still there
                 structlog.get_logger().exception("loop.failed", loop=loop.name)
-                wait = PAUSE_S
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await loop.wake.wait()
+                due, wait_s = None, PAUSE_S
+            await self._rest(loop, due, wait_s)
 
-    def _wait_s(self, loop: Loop) -> float:
-        due = loop.next_due()
+    def _wait_s(self, loop: Loop, due: datetime | None) -> float:
+        """How long nothing can be done by this loop, as far as it knows now."""
+        closed_s = loop.closed_for_s()
+        loop.left_alone = closed_s > 0
         if due is None:
-            return LOOK_S
+            return GATE_S if self.app.gate.shut else LOOK_S
         wait = (due - self.app.clock.now()).total_seconds()
-        return min(LOOK_S, max(0.005, wait, loop.closed_for_s()))
+        return min(LOOK_S, max(0.005, wait, closed_s))
+
+    async def _rest(self, loop: Loop, due: datetime | None, wait_s: float) -> None:
+        """Until it is woken, or this time has passed by either clock."""
+        clock = self.app.clock
+        until = clock.monotonic() + wait_s
+        while (left_s := until - clock.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, ROUND_S)):
+                    await loop.wake.wait()
+                return
+            loop.last_moved = clock.monotonic()
+            is_due = due is not None and due <= clock.now() and not loop.left_alone
+            if is_due or left_s <= ROUND_S:
+                return
+
+    def _answers_again(self, moved: Loop) -> None:
+        """A system that was left alone has been reached: its other loops need not wait longer."""
+        system = moved.name.partition(":")[2]
+        for loop in self.loops.values():
+            if system and loop.left_alone and loop.name.endswith(f":{system}"):
+                loop.wake.set()
 
     def _schedule(self) -> None:
         """Intervals only wake; nothing is decided by the scheduler's own memory (H39)."""
-        for kind in ("intake", "sweep", "outbox", "publish"):
-            self._every(LOOK_S, partial(self._wake, kind), kind)
-        self._every(5.0, partial(save_breakers, self.app), "breakers")
+        self._every(SAVE_S, partial(save_breakers, self.app), "breakers")
         for name, job, every_s in self.jobs:
             self._every(every_s, job, name)
         self.scheduler.start()
         self.rounds.woken_at = lambda: self.woken_at
-
-    async def _wake(self, kind: str) -> None:
-        self.wake(kind)
 
     def _every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
         async def guarded() -> None:
@@ -355,7 +406,8 @@ class Daemon:
             aside.cancel()
         await asyncio.gather(*self._asides, return_exceptions=True)
         if self.tasks:
-            _, late = await asyncio.wait(self.tasks, timeout=5.0)
+            await asyncio.wait(self.tasks, timeout=5.0)
+            late = [task for task in self.tasks if not task.done()]
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -8,9 +8,10 @@ afterwards; the daemon sees only its HTTP face.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 #: Delivers one webhook: (headers, body) -> the receiver's HTTP status.
 Deliver = Callable[[Mapping[str, str], bytes], Awaitable[int]]
@@ -29,3 +30,42 @@ class World:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     rng: random.Random = field(default_factory=lambda: random.Random(20261125))  # noqa: S311
     deliver: Deliver = nobody_listens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sold:
+    """One order as its channel has it. `lines`: units of each SKU that are still wanted."""
+
+    id: str
+    lines: Mapping[str, int]
+    cancelled: bool = False
+    paid: bool = True
+
+
+class Sells(Protocol):
+    """A pretended channel in one shape for all: `Acts` in its connector's acts.py."""
+
+    def offer(self, sku: str) -> None:
+        """List an article with nothing to sell."""
+
+    async def buy(self, lines: Mapping[str, int], *, paid: bool) -> str | None:
+        """The new order's id as the daemon knows it; None: the channel shows fewer."""
+
+    async def pay(self, order: str) -> None: ...
+
+    async def cancel(self, order: str) -> bool:
+        """The buyer cancels. False: it is too late for that. Units go back where it says so."""
+
+    def shown(self) -> Mapping[str, int]:
+        """What it would sell now, by SKU."""
+
+    def sold(self) -> Sequence[Sold]: ...
+
+    def parcels(self, order: str) -> Sequence[Mapping[str, int]]:
+        """What it was told has left, parcel by parcel: units of each SKU."""
+
+    async def misbehave(self, rng: random.Random) -> str:
+        """One of its own bad habits, now; what it was."""
+
+    def behave(self) -> None:
+        """From now on it is the best channel there could be."""

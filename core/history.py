@@ -23,8 +23,8 @@ from core.offer_rules import Rules
 #: Steps that begin, move or end claims and numbers. Others of a SKU tell of the same or of offers.
 EVENTS = frozenset(
     """
-    stock.read stock.confirmed order.claimed claim.accepted claim.shipped claim.missing
-    claim.released claim.ended
+    stock.read stock.confirmed order.claimed claim.accepted claim.given_up claim.shipped
+    claim.missing claim.released claim.ended
     """.split()
 )
 
@@ -300,6 +300,8 @@ def _marked(step: Step, claim: ledger.Claim) -> ledger.Claim:
     )
     if step.name == "claim.accepted":
         return replace(claim, accepted=mark)
+    if step.name == "claim.given_up":
+        return replace(claim, accepted=None)
     if step.name == "claim.shipped":
         return replace(claim, state="shipped", shipped=mark)
     # Its acceptance proves nothing about units that turned out not to be there.

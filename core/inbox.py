@@ -106,26 +106,25 @@ def _columns(arrival: Arrival, seal: Seal) -> dict[str, Any]:
     }
 
 
-_PENDING = (
+_NEXT = (
     select(inbox)
-    .where(inbox.c.state == "pending", inbox.c.seq > bindparam("after"))
+    .where(inbox.c.state == literal_column("'pending'"), inbox.c.seq > bindparam("after"))
     .order_by(inbox.c.seq)
     .limit(bindparam("limit"))
 )
+_PENDING = Hot(_NEXT)
+_PENDING_OF = Hot(_NEXT.where(inbox.c.system == bindparam("system")))
 
 
 def pending(connection: Connection, *, after: int, limit: int) -> Sequence[Row[tuple[object, ...]]]:
-    return connection.execute(_PENDING, {"after": after, "limit": limit}).all()
+    return _PENDING(connection, after=after, limit=limit).all()
 
 
 def pending_of(
     connection: Connection, system: str, *, after: int, limit: int
 ) -> Sequence[Row[tuple[object, ...]]]:
     """The same of one system only."""
-    return connection.execute(
-        _PENDING.where(inbox.c.system == bindparam("system")),
-        {"system": system, "after": after, "limit": limit},
-    ).all()
+    return _PENDING_OF(connection, system=system, after=after, limit=limit).all()
 
 
 def waits(connection: Connection, system: str, resource: str) -> bool:

@@ -40,7 +40,15 @@ from core.clock import Clock, stamp, unstamp
 from core.codec import from_json
 from core.contract import Command, Receipt
 from core.crash import crash_point
-from core.errors import ConnectorError, Hold, InDoubt, LoginNeeded, RateLimited, Rejected
+from core.errors import (
+    Busy,
+    ConnectorError,
+    Hold,
+    InDoubt,
+    LoginNeeded,
+    RateLimited,
+    Rejected,
+)
 from core.limiter import Urgency, urgent
 from core.mapping.book import MappingBook
 from core.model import COMMANDS
@@ -82,6 +90,16 @@ class Ended:
     said: bytes | None = None  # sealed: what was said, where somebody may have to read it
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of an attempt that a full disk did not take yet."""
+
+    row: Row[Any]
+    attempt_id: int
+    ended: Ended
+    verb: str
+
+
 class Outbox:
     """Delivers what is due. `connectors` by system, `names` their connector names."""
 
@@ -108,6 +126,7 @@ class Outbox:
         self._names = names
         self._gate = gate
         self._busy: set[tuple[str, str]] = set()
+        self._unwritten: list[_End] = []
 
     async def recover(self) -> int:
         """At start every `sending` row is ours and its answer was lost (G12)."""
@@ -153,9 +172,19 @@ class Outbox:
         """One attempt for each due head, at most `at_once` in flight. Returns how many."""
         if not await self._gate.opens():
             return 0
+        await self._write_ends(system)
         rows = self.due(system, at_once)
         await asyncio.gather(*(self.attempt(row) for row in rows))
         return len(rows)
+
+    async def _write_ends(self, system: str) -> None:
+        """What became of them is known, so with room on the disk nothing is in doubt (G13, H3).
+
+        Left as `sending` they would stop their lanes until the next start.
+        """
+        for end in [one for one in self._unwritten if one.row.system == system]:
+            await self._end(end.row, end.attempt_id, end.ended, end.verb)
+            self._unwritten.remove(end)
 
     async def attempt(self, row: Row[Any]) -> None:
         """One attempt of one command, from the committed intention to the committed end."""
@@ -179,7 +208,11 @@ class Outbox:
                 said = self._seal.seal(exchanges.to_bytes(heard), exchanges.aad(attempt_id))
                 ended = replace(ended, said=said)
             ended = replace(ended, words=blot(ended.words, buyers_of(command.record)))
-            await self._end(row, attempt_id, ended, verb)
+            try:
+                await self._end(row, attempt_id, ended, verb)
+            except Busy:
+                self._unwritten.append(_End(row, attempt_id, ended, verb))
+                raise
         finally:
             self._busy.discard(lane)
 

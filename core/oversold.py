@@ -55,6 +55,7 @@ def look(work: Work) -> None:
 
 
 _KNOWN = Hot(select(oversold.c.sku, oversold.c.location))
+_UNCONFIRMED = Hot(select(oversold).where(oversold.c.confirmed_at.is_(None)))
 _CLAIMED = HotList(
     lambda skus: (
         select(claims.c.sku, claims.c.location)
@@ -100,8 +101,7 @@ def _remember(work: Work, sku: str, location: str, terms: ledger.Terms) -> None:
 
 def confirm(work: Work, system: str) -> None:
     """A pass of this system has ended: which of these can no parcel explain any more?"""
-    rows = work.connection.execute(select(oversold).where(oversold.c.confirmed_at.is_(None))).all()
-    for row in rows:
+    for row in _UNCONFIRMED(work.connection).all():
         place = work.network.locations.get(row.location)
         if place is None or system not in (place.stock_owner, place.ships):
             continue

@@ -222,13 +222,21 @@ def _gone(system: str, resource: str, began: datetime) -> tuple[Any, ...]:
 
 def _counted(work: Work, system: str, resource: str, began: datetime) -> tuple[int, int]:
     """Objects this pass no longer shows, and those it does."""
-    earlier = seen.c.pass_began_at < stamp(began)
-    row = work.connection.execute(
-        select(func.count().filter(earlier), func.count().filter(~earlier)).where(
-            seen.c.system == system, seen.c.resource == resource, seen.c.missing_since.is_(None)
-        )
-    ).one()
-    return row[0], row[1]
+    row = _COUNTED(work.connection, system=system, resource=resource, began=stamp(began)).one()
+    return row.gone, row.there
+
+
+_EARLIER = seen.c.pass_began_at < bindparam("began")
+_COUNTED = Hot(
+    select(
+        func.count().filter(_EARLIER).label("gone"),
+        func.count().filter(~_EARLIER).label("there"),
+    ).where(
+        seen.c.system == bindparam("system"),
+        seen.c.resource == bindparam("resource"),
+        seen.c.missing_since.is_(None),
+    )
+)
 
 
 def _matters(network: Network, system: str, resource: str) -> bool:

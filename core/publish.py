@@ -10,9 +10,10 @@ that `why` can answer.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -107,6 +108,7 @@ class Publisher:
         self._failures: dict[str, int] = {}
         self._doubts: dict[tuple[str, str, str], int] = {}  # unknown outcomes in a row
         self._resume_at: dict[str, datetime] = {}
+        self._unwritten: dict[str, Callable[[], Awaitable[None]]] = {}
 
     async def recover(self) -> None:
         """Calls whose answer was lost: what the channel shows now is not known."""
@@ -151,6 +153,8 @@ class Publisher:
         resume_at = self._resume_at.get(system)
         if resume_at is not None and self._clock.now() < resume_at:
             return 0
+        if (end := self._unwritten.get(system)) is not None:
+            await self._write_down_end(system, end)
         await self._overtaking.look(system)
         batch = self._gather(system)
         if batch is None or self._waits_for_more(system, batch):
@@ -169,12 +173,26 @@ class Publisher:
                 written = gross.as_written(batch.offers, batch.on_top)
                 results = gross.as_offered(await halving.tell(connector, written), batch.on_top)
         except ConnectorError as error:
-            await self._call_failed(system, batch, told_id, error)
+            failed = partial(self._call_failed, system, batch, told_id, error)
+            await self._write_down_end(system, failed)
+            return 0
+        except Exception as error:  # noqa: BLE001 - a bug of a connector: it may have written
+            structlog.get_logger().exception("connector.failed", system=system)
+            words = f"the connector failed ({type(error).__name__})"
+            failed = partial(self._call_failed, system, batch, told_id, InDoubt(words))
+            await self._write_down_end(system, failed)
             return 0
         crash_point("publish.answered", system)
         self._failures.pop(system, None)
-        await self._settle(system, batch, told_id, results)
+        settled = partial(self._settle, system, batch, told_id, results)
+        await self._write_down_end(system, settled)
         return len(batch.taken)
+
+    async def _write_down_end(self, system: str, end: Callable[[], Awaitable[None]]) -> None:
+        """What became of a call is kept until the disk takes it: quotas rest on it (H3)."""
+        self._unwritten[system] = end
+        await end()
+        del self._unwritten[system]
 
     def _waits_for_more(self, system: str, batch: Batch) -> bool:
         """A young change waits a moment for the next, so that calls are few. A zero never does.

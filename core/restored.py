@@ -93,6 +93,16 @@ def _read_all_again(connection: Connection, now: datetime) -> None:
         )
     )
     connection.execute(update(s.outbox).values(lookups=0).where(s.outbox.c.state == "in_doubt"))
+    # What was tried in vain when the backup was taken may have been done since.
+    connection.execute(
+        update(s.outbox)
+        .where(
+            s.outbox.c.state.in_(["queued", "waiting"]),
+            s.outbox.c.safe_by == "lookup",
+            s.outbox.c.attempts > 0,
+        )
+        .values(state="in_doubt", lookups=0, due_at=stamp(now))
+    )
 
 
 def _know_no_number(work: Work) -> None:

@@ -35,7 +35,7 @@ CAUSES = (
 #: not read any more.
 PASSES_MISSED = 3
 GRACE_S = 600.0
-#: The scheduler wakes something every second.
+#: The scheduler wakes something four times a minute.
 SCHEDULER_S = 60.0
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, insert, select, union
+from sqlalchemy import Connection, insert, literal_column, select, union
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from core import fulfillment, overrides, refused_files
@@ -27,6 +27,7 @@ from core.networking import rules_of
 from core.offer_rules import Rules
 from core.rules_file import check_skus, read_rules
 from core.steps import Steps
+from core.store.hot import Hot
 from core.store.schema import items, lines, listings, offer_rules, steps, ticks
 from core.work import Work
 
@@ -37,7 +38,7 @@ NAME = "rules"
 _KNOWN = union(select(items.c.sku), select(listings.c.sku))
 _IN_FORCE = select(offer_rules).order_by(offer_rules.c.seq.desc()).limit(1)
 _SHORT = select(lines.c.sku).where(lines.c.short > 0).distinct()
-_FED_UNTIL = select(ticks.c.ok_at).where(ticks.c.name == NAME)
+_FED_UNTIL = Hot(select(ticks.c.ok_at).where(ticks.c.name == literal_column(f"'{NAME}'")))
 
 
 # ------------------------------------------------------------------ at start, and by a reload
@@ -125,7 +126,7 @@ def _show(work: Work, problems: Sequence[Problem]) -> None:
 def next_due(app: App) -> datetime | None:
     """The first moment of a rule that is not fed yet; it may have passed already."""
     with app.store.read() as connection:
-        since = connection.execute(_FED_UNTIL).scalar_one_or_none()
+        since = _FED_UNTIL(connection).scalar_one_or_none()
     return app.network.rules.next_change(unstamp(since)) if since else None
 
 
@@ -168,7 +169,7 @@ def _bring(app: App, work: Work, rules: Rules | None) -> None:
     network = app.network if rules is None else replace(app.network, rules=rules)
     app.network = _with_overrides(network, work.connection)
     known = known_skus(work.connection)
-    since = work.connection.execute(_FED_UNTIL).scalar_one_or_none()
+    since = _FED_UNTIL(work.connection).scalar_one_or_none()
     changed = app.network.rules.differing(before, known)
     if since is not None:
         changed += before.changed_between(unstamp(since), work.now, known)

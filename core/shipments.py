@@ -7,6 +7,7 @@ the number may have come first (H15).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
@@ -56,7 +57,7 @@ def take_shipment(work: Work, system: str, shipment: Shipment, row: Row[Any] | N
     if shipment.state == "waiting":
         return "ignored"
     if shipment.state == "cancelled":
-        return _cancelled(work, order_id)
+        return _cancelled(work, system, order_id)
     if _known(work, system, shipment.key):
         return "same"
     if row is not None:
@@ -132,8 +133,9 @@ def _known(work: Work, system: str, external_id: str) -> bool:
     )
 
 
-def _cancelled(work: Work, order_id: int) -> str:
-    """The warehouse itself gave up the order."""
+def _cancelled(work: Work, system: str, order_id: int) -> str:
+    """The warehouse itself gave up the order. A net number has its units back: while the
+    channel still wants them they are subtracted again (H16)."""
     row = order_rows.by_id(work, order_id)
     if row.state in (State.CANCELLED, State.SHIPPED):
         return "same"
@@ -141,6 +143,10 @@ def _cancelled(work: Work, order_id: int) -> str:
     if order.cancelled_at is not None or lifecycle.wants_nothing(order):
         endings.finish_cancel(work, order_id)
         return "applied"
+    for claim in _accepted(work, order_id):
+        nothing = dict.fromkeys(("accepted_at", "accepted_counter", "accepted_as_of"))
+        claim_moves.move(work, claim, "given_up", values=nothing, system=system)
+        work.sku_changed(claim.sku, "given up")
     holds.hold_order(
         work,
         row,
@@ -149,6 +155,18 @@ def _cancelled(work: Work, order_id: int) -> str:
         next_step="Release it again in the warehouse, or cancel it on the channel.",
     )
     return "applied"
+
+
+def _accepted(work: Work, order_id: int) -> Sequence[Row[Any]]:
+    return work.connection.execute(
+        select(claims)
+        .where(
+            claims.c.order_id == order_id,
+            claims.c.state == "open",
+            claims.c.accepted_at.is_not(None),
+        )
+        .order_by(claims.c.id)
+    ).all()
 
 
 def _ship_units(
@@ -164,10 +182,13 @@ def _ship_units(
         for line in own:
             if left <= 0 or not _meant(asked, line):
                 continue
-            for row, part in _draw(work, line.id, left):
+            drawn = _draw(work, line.id, left)
+            left -= sum(part for _, part in drawn)
+            found = _draw(work, line.id, min(left, line.short), "missing")
+            left -= _not_missing(work, line, [part for _, part in found])
+            for row, part in drawn + found:
                 _leave(work, "shipped", row, part, system, shipment, shipment_id=shipment_id)
                 shipped.append({"line": line, "sku": line.sku, "units": part, "of": asked})
-                left -= part
         if left > 0:
             raise Hold(
                 f"{system} shipped {left} unit(s) of {asked.sku or asked.line} more than order "
@@ -178,11 +199,24 @@ def _ship_units(
     return shipped
 
 
-def _draw(work: Work, line_id: int, units: int) -> list[tuple[Row[Any], int]]:
-    """Open claims of a line, oldest first, and how much of each."""
+def _not_missing(work: Work, line: Row[Any], parts: list[int]) -> int:
+    """They were in an earlier parcel that is heard of only now, after the last one (S10)."""
+    units = sum(parts)
+    if units:
+        work.connection.execute(
+            update(lines)
+            .where(lines.c.id == line.id)
+            .values(claimed=lines.c.claimed + units, short=lines.c.short - units)
+        )
+        work.touched_orders.add(line.order_id)
+    return units
+
+
+def _draw(work: Work, line_id: int, units: int, state: str = "open") -> list[tuple[Row[Any], int]]:
+    """Claims of a line, oldest first, and how much of each."""
     rows = work.connection.execute(
         select(claims)
-        .where(claims.c.line_id == line_id, claims.c.state == "open")
+        .where(claims.c.line_id == line_id, claims.c.state == state)
         .order_by(claims.c.id)
     ).all()
     held = {row.id: row for row in rows}

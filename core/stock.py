@@ -24,11 +24,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 
-from core import claim_moves, holds, kit_lines, ledger, routing, spellings
+from core import claim_moves, holds, inbox, kit_lines, ledger, routing, spellings
 from core.clock import stamp, unstamp
 from core.store.hot import Hot
 from core.store.schema import (
     claims,
+    cursors,
     items,
     lines,
     orders,
@@ -222,8 +223,44 @@ def end_claims(work: Work, sku: str, location: str) -> None:
     source = work.network.source_of(location)
     for row in live_claims(work, sku, location):
         evidence = ledger.may_end(as_claim(row), reading, source)
-        if evidence:
+        if evidence and (row.state != "missing" or _parcels_are_heard(work, row)):
             _end(work, row, evidence)
+
+
+def _parcels_are_heard(work: Work, row: Row[Any]) -> bool:
+    """Were all parcels read since the last one, and decided? Until then what is missing in it
+    may have left in an earlier one, and would be asked for twice (S10)."""
+    ships = work.network.locations[row.location].ships
+    began = _PARCELS_READ(work.connection, system=ships).one_or_none()
+    if began is None or row.shipped_seen_at is None:
+        return True  # they are not read; what is said of them comes by itself
+    if began[0] is None or began[0] <= row.shipped_seen_at:
+        return False
+    return not inbox.waits(work.connection, ships, "shipment")
+
+
+_PARCELS_READ = Hot(
+    select(cursors.c.complete_began_at).where(
+        cursors.c.system == bindparam("system"),
+        cursors.c.resource == literal_column("'shipment'"),
+    )
+)
+
+
+def after_parcels(work: Work, system: str) -> None:
+    """All parcels of this warehouse were read: what it did not find may be claimed anew."""
+    for row in _MISSING_UNITS(work.connection).all():
+        place = work.network.locations.get(row.location)
+        if place is not None and place.ships == system:
+            end_claims(work, row.sku, row.location)
+
+
+_MISSING_UNITS = Hot(
+    select(claims.c.sku, claims.c.location)
+    .where(claims.c.state == literal_column("'missing'"))
+    .distinct()
+    .order_by(claims.c.sku, claims.c.location)
+)
 
 
 def _end(work: Work, row: Row[Any], evidence: str) -> None:

@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import early_parcels, evidence, fulfillment, inbox, oversold, passes, readings
+from core import early_parcels, evidence, fulfillment, inbox, oversold, passes, readings, stock
 from core.clock import Clock, stamp, unstamp
 from core.contract import Fetches, Item, Page, Reads
 from core.crash import crash_point
@@ -28,6 +28,7 @@ from core.errors import ConnectorError, LoginNeeded, RateLimited, Rejected
 from core.network import Network
 from core.seal import Seal
 from core.store.engine import Store
+from core.store.hot import Hot
 from core.store.schema import cursors, fetches
 from core.strict import dump_json
 from core.work import Work
@@ -123,22 +124,12 @@ class Sweep:
     def due(self, system: str) -> list[Row[Any]]:
         now = stamp(self._clock.now())
         with self._store.read() as connection:
-            rows = connection.execute(
-                select(cursors)
-                .where(cursors.c.system == system, cursors.c.due_at <= now)
-                .order_by(cursors.c.due_at)
-            ).all()
+            rows = _DUE(connection, system=system, now=now).all()
         return [row for row in rows if (row.system, row.resource) in self._resources]
 
     def next_due(self, system: str) -> datetime | None:
         with self._store.read() as connection:
-            sweep = connection.execute(
-                select(func.min(cursors.c.due_at)).where(cursors.c.system == system)
-            ).scalar_one()
-            wish = connection.execute(
-                select(func.min(fetches.c.due_at)).where(fetches.c.system == system)
-            ).scalar_one()
-        times = [unstamp(at) for at in (sweep, wish) if at]
+            times = [unstamp(at) for at in _NEXT_DUE(connection, system=system).scalars() if at]
         return min(times, default=None)
 
     async def run_due(self, system: str) -> int:
@@ -192,6 +183,9 @@ class Sweep:
             "failures": 0,
             "words": "",
             "due_at": stamp(now),
+            "complete_began_at": None,
+            "complete_at": None,
+            "full_at": None,
         }
         if page.next is None:
             values |= {
@@ -202,11 +196,7 @@ class Sweep:
             }
             if since is None:
                 values["full_at"] = stamp(began)
-        connection.execute(
-            update(cursors)
-            .where(cursors.c.system == resource.system, cursors.c.resource == resource.name)
-            .values(**values)
-        )
+        _MOVE(connection, of=resource.system, what=resource.name, **values)
         if page.next is None:
             self._end_pass(connection, asked, row.complete_began_at)
 
@@ -223,6 +213,7 @@ class Sweep:
         readings.after_pass(work, resource.system, resource.name, asked.began)
         if resource.name == "shipment":
             early_parcels.after_pass(work, resource.system)
+            stock.after_parcels(work, resource.system)
         fulfillment.go_on(work)
         oversold.confirm(work, resource.system)
         work.finish()
@@ -288,12 +279,7 @@ class Sweep:
         """Re-read what pushes hinted at, from its owner."""
         now = stamp(self._clock.now())
         with self._store.read() as connection:
-            rows = connection.execute(
-                select(fetches)
-                .where(fetches.c.system == system, fetches.c.due_at <= now)
-                .order_by(fetches.c.asked_at)
-                .limit(FETCHES)
-            ).all()
+            rows = _WISHES(connection, system=system, now=now, limit=FETCHES).all()
         return sum([await self._fetch(row) for row in rows])
 
     async def _fetch(self, row: Row[Any]) -> int:
@@ -302,6 +288,10 @@ class Sweep:
         try:
             item = await connector.fetch(row.resource, row.external_id)
         except ConnectorError as error:
+            await self._fetch_failed(row, error)
+            return 0
+        except Exception as error:  # noqa: BLE001 - a bug in one fetch must not starve the others
+            structlog.get_logger().exception("connector.failed", system=row.system)
             await self._fetch_failed(row, error)
             return 0
         crash_point("fetch.answered", row.system)
@@ -325,7 +315,7 @@ class Sweep:
         crash_point("fetch.kept", row.system)
         return new
 
-    async def _fetch_failed(self, row: Row[Any], error: ConnectorError) -> None:
+    async def _fetch_failed(self, row: Row[Any], error: Exception) -> None:
         wait = min(RETRY_MAX_S, RETRY_S * 2 ** min(row.attempts, 10))
         if isinstance(error, RateLimited):
             wait = max(error.after_s, 1.0)
@@ -343,6 +333,39 @@ class Sweep:
             )
 
         await self._store.write(unit, single=True)
+
+
+_DUE = Hot(
+    select(cursors)
+    .where(cursors.c.system == bindparam("system"), cursors.c.due_at <= bindparam("now"))
+    .order_by(cursors.c.due_at)
+)
+#: Of the passes, and of the hints.
+_NEXT_DUE = Hot(
+    union_all(
+        select(func.min(cursors.c.due_at)).where(cursors.c.system == bindparam("system")),
+        select(func.min(fetches.c.due_at)).where(fetches.c.system == bindparam("system")),
+    )
+)
+_WISHES = Hot(
+    select(fetches)
+    .where(fetches.c.system == bindparam("system"), fetches.c.due_at <= bindparam("now"))
+    .order_by(fetches.c.asked_at)
+    .limit(bindparam("limit"))
+)
+_MOVED = ("since", "page", "began_at", "rows", "failures", "words", "due_at")
+#: Only a pass that is complete says when one was, and one from the beginning when that was.
+_MOVE = Hot(
+    update(cursors)
+    .where(cursors.c.system == bindparam("of"), cursors.c.resource == bindparam("what"))
+    .values(
+        {name: bindparam(name) for name in _MOVED}
+        | {
+            name: func.coalesce(bindparam(name), cursors.c[name])
+            for name in ("complete_began_at", "complete_at", "full_at")
+        }
+    )
+)
 
 
 def _slices(items: Sequence[Item]) -> list[Sequence[Item]]:

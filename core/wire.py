@@ -185,7 +185,9 @@ class Wire:
         ca_file: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         resolver: Resolve = resolve,
+        monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._monotonic = monotonic
         self._timeout_s = timeout_s
         self._answer_max = answer_max
         self._client = httpx.AsyncClient(
@@ -205,7 +207,7 @@ class Wire:
         headers: Mapping[str, str],
         content: bytes | None = None,
     ) -> Raw | Lost:
-        began = time.perf_counter()
+        began = self._monotonic()
         progress = _Progress()
         heard: list[Raw] = []
         try:
@@ -238,7 +240,7 @@ class Wire:
             lost = Lost(why=_why(error), sent=progress.may_be_sent(error))
         if heard and not 200 <= heard[0].status < 300:
             return heard[0]  # a refusal is a refusal, however its page broke off
-        seconds = time.perf_counter() - began
+        seconds = self._monotonic() - began
         return Lost(why=lost.why, sent=lost.sent, hopeless=lost.hopeless, seconds=seconds)
 
     async def aclose(self) -> None:
@@ -252,7 +254,7 @@ class Wire:
             fine = 200 <= status < 300
             limit = self._answer_max if fine else min(self._answer_max, _FAILED_BODY_MAX)
             content, cut = await _collect(response, limit)
-            seconds = time.perf_counter() - began
+            seconds = self._monotonic() - began
             return Raw(status=status, headers=headers, content=content, cut=cut, seconds=seconds)
         finally:
             await response.aclose()

@@ -25,7 +25,7 @@ from core.contract import (
     Receipt,
     Setup,
 )
-from core.errors import ConnectorError, InDoubt, Rejected
+from core.errors import ConnectorError, InDoubt, Rejected, Retry
 from core.model import ConfirmShipment
 
 _ORDERS = "/orders/2026-01-01/orders"
@@ -73,7 +73,10 @@ class Amazon:
             {"marketplaceIds": self.home, "includedData": _LISTING_DATA},
             expect=_ABSENT,
         )
-        return _listing_item(answer.body) if answer.status != 404 else None
+        if answer.status == 404:
+            return None
+        _member(answer, "sku", "getListingsItem")
+        return _listing_item(answer.body)
 
     async def _orders(self, since: str, page: str) -> Page:
         """One page. Our token is `bound|token`: a pass keeps the bound of its first page."""
@@ -90,10 +93,11 @@ class Amazon:
         answer = await self._get("searchOrders", _ORDERS, params)
         # The echo is Amazon's own "complete up to here", at least two minutes ago. Without
         # one the next pass reads the same span again: slow, but nothing is skipped.
+        orders = _member(answer, "orders", "searchOrders")
         bound = bound or answer.body.get("lastUpdatedBefore") or since
         following = (answer.body.get("pagination") or {}).get("nextToken")
         return Page(
-            items=[_order_item(order) for order in answer.body["orders"]],
+            items=[_order_item(order) for order in orders],
             next=f"{bound}|{following}" if following else None,
             since=bound,
         )
@@ -105,7 +109,7 @@ class Amazon:
             {"includedData": included},
             expect=_ABSENT,
         )
-        return answer.body["order"] if answer.status != 404 else None
+        return _member(answer, "order", "getOrder") if answer.status != 404 else None
 
     async def _listings(self, page: str) -> Page:
         """One page of a walk by creation date, in windows of the 1000 a search can show.
@@ -126,7 +130,7 @@ class Amazon:
         if token:
             params["pageToken"] = token
         answer = await self._get("searchListingsItems", f"{_LISTINGS}/{self.seller}", params)
-        found = answer.body["items"]
+        found = _member(answer, "items", "searchListingsItems")
         following = (answer.body.get("pagination") or {}).get("nextToken")
         return Page(
             items=[_listing_item(one) for one in found],
@@ -149,6 +153,9 @@ class Amazon:
             budget="confirmShipment",
         )
         self._observe("confirmShipment", answer)
+        if answer.status != 204:
+            # It is done with 204 and nothing else; any other success is somebody else's.
+            raise InDoubt("confirmShipment", words=_words(answer.body, "errors"))
         return Receipt(reference=str(parcel.parcel))
 
     async def find(self, command: Command) -> Receipt | None:
@@ -201,6 +208,8 @@ class Amazon:
             budget="patchListingsItem",
         )
         self._observe("patchListingsItem", answer)
+        if not isinstance(answer.body, dict) or "status" not in answer.body:
+            raise InDoubt("patchListingsItem", words=_words(answer.body, "errors"))
         if answer.body["status"] == "INVALID":
             return _result(offer, "rejected", words=_words(answer.body, "issues"))
         return _result(offer, "accepted")
@@ -245,6 +254,14 @@ class Amazon:
 
     def _listing_path(self, sku: str) -> str:
         return f"{_LISTINGS}/{self.seller}/{quote(sku, safe='')}"
+
+
+def _member(answer: Answer, name: str, operation: str) -> Json:
+    """What a read is about. A 200 without it is a failure in disguise, not an empty list (H47)."""
+    if not isinstance(answer.body, dict) or name not in answer.body:
+        words = f"the answer has no {name}: {_words(answer.body, 'errors')}"
+        raise Retry(operation, words=words, status=answer.status)
+    return answer.body[name]
 
 
 def _order_item(order: Json) -> Item:

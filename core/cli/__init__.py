@@ -22,6 +22,7 @@ from core.cli import (
     proving,
     reporting,
     running,
+    simulating,
 )
 from core.crash import refuse_unknown
 from core.errors import ConfigError, TruecountError
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         reporting,
         proving,
         keeping,
+        simulating,
     ):
         module.add_verbs(verbs, _shared())
     return parser

@@ -35,6 +35,7 @@ from core.store.backup import copy_aside
 from core.store.migrate import bring_up
 from core.store.refusals import refuse_unknown_schema, unusable
 from core.store.schema import SCHEMA_VERSION, meta, metadata
+from core.store.written import Note, Written
 
 T = TypeVar("T")
 Unit = Callable[[Connection], T]
@@ -65,6 +66,9 @@ class Store:
         self._writer = _writing_engine(path)
         self._reader = _reading_engine(path)
         self._connection: Connection | None = None
+        self._written = Written()
+        #: Called after each commit with who has to look now (core.store.written).
+        self.on_written: Callable[[set[Note]], None] = lambda _: None
         self.closing = False
         self.migrated: Path | None = None  # the state as it was, if its schema was older
         self.commits = 0
@@ -86,6 +90,7 @@ class Store:
             self.migrated = _bring_up(connection, self.path)
             _assert_durable(connection)
             _make_schema(connection)
+            self._written.watch(connection)
         except BaseException:
             connection.close()
             raise
@@ -177,11 +182,14 @@ class Store:
             await self._commit(connection)
         except (DatabaseError, sqlite3.Error) as error:
             _roll_back(connection)
+            self._written.taken()
             _refuse(batch, error)
             return
         crash_point("store.telling")
         self.commits += 1
         self.units += len(batch)
+        if notes := self._written.taken():
+            self.on_written(notes)
         for waiting, value, failure in results:
             if waiting.done.done():
                 continue  # its caller gave up; the write stands all the same

@@ -390,6 +390,34 @@ async def test_s10_the_same_parcel_told_twice_is_one(tmp_path: Path) -> None:
         assert h.sellable("TEA") == 3
 
 
+@pytest.mark.parametrize("number_first", [False, True], ids=["parcel first", "number first"])
+async def test_s10_a_parcel_heard_of_after_the_last_one_is_no_missing_unit(
+    tmp_path: Path, number_first: bool
+) -> None:
+    """Found by simulation: units of the earlier parcel were asked for and shipped once more."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        h.lost_pushes.add("depot")
+        first = [{"sku": "TEA", "quantity": 1}]
+        await h.depot.ship(h.waiting(), first, complete=False)
+        h.lost_pushes.clear()
+        await h.depot.ship(h.waiting())  # pushed, so it is read at once
+        await h.now()
+        assert h.line("shop", order) == (2, 1, 1, 0, 0)
+        if number_first:
+            h.faults("depot", status=503, only="GET /shipments")
+            await h.settle(45)
+            assert len(h.asked()) == 1
+            h.faults("depot")
+        await h.settle(120)
+        assert h.line("shop", order) == (2, 0, 0, 2, 0)
+        assert h.state("shop", order) == "shipped"
+        assert (len(h.asked()), len(h.shop.shipments()), h.depot.on_hand("TEA")) == (1, 2, 3)
+        assert (h.causes(), h.sellable("TEA")) == ([], 3)
+
+
 async def test_h11_a_parcel_nobody_asked_for_is_held_not_dropped(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.sells(TEA=5)

@@ -12,6 +12,7 @@ from house import House, house
 from core import fulfillment, order_rows, orders, retention
 from core.model import Cancellation, RequestState
 from core.operate import operate
+from core.prove import prove
 from core.work import Work
 
 
@@ -137,6 +138,27 @@ async def test_an_emptied_order_the_warehouse_gives_up_is_ended(tmp_path: Path) 
         await h.settle()
         assert h.state("shop", order) == "cancelled"
         assert (h.causes(), h.sellable("TEA")) == ([], 5)
+
+
+async def test_h16_units_a_warehouse_gave_up_are_not_offered_while_the_channel_wants_them(
+    tmp_path: Path,
+) -> None:
+    """Its net number has them back, so nothing else keeps them for this order (G7)."""
+    async with house(tmp_path, basis="available") as h:
+        await h.sells(TEA=1)
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle()
+        await h.depot.cancel(h.waiting())
+        await h.settle()
+        assert h.causes() == ["late:warehouse_cancelled:shop:S000001"]
+        assert h.depot.stock()[0]["available"] == 1
+        assert (h.sellable("TEA"), h.market.shown("TEA")) == (0, 0)
+        await h.shop.cancel(order["id"])
+        await h.settle()
+        assert h.state("shop", order) == "cancelled"
+        assert (h.sellable("TEA"), h.market.shown("TEA")) == (1, 1)
+        with h.app.store.snapshot() as connection:
+            assert prove(connection, h.app.network, h.clock.now()).findings == []
 
 
 # ------------------------------------------------------------------ cancelled on the way

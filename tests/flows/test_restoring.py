@@ -179,6 +179,28 @@ async def test_h38_what_was_asked_and_cancelled_since_the_backup_needs_nobody(
         assert h.sellable("TEA") == 5
 
 
+async def test_h38_what_was_tried_in_vain_before_the_backup_is_looked_up_first(
+    tmp_path: Path,
+) -> None:
+    """Found by simulation: it was done after the backup, and done once more after the restore."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        h.books.lock()  # 503: it did not happen
+        await h.shop.place_order("TEA", 1)
+        await h.now()
+        assert (h.command("book_order")["state"], h.command("book_order")["attempts"]) == (
+            "waiting",
+            1,
+        )
+        file = save(h)
+        await h.settle(600)
+        assert len(h.books.documents()) == 1
+        await put_back(h, file)
+        await h.settle(600)
+        assert h.command("book_order")["state"] == "done"
+        assert h.books.duplicates() == []
+
+
 async def test_nothing_leaves_before_everything_was_read_once(tmp_path: Path) -> None:
     # G17: yesterday's stock without a day of claims would sell units twice
     async with house(tmp_path) as h:

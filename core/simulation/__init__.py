@@ -1,0 +1,13 @@
+"""The whole engine in simulated time: the real daemon, the real database, pretended systems.
+
+    scenario   what happens in one run: drawn from its seed, before anything runs
+    loop       virtual time: an event loop that jumps to its next timer
+    world      the systems outside, with their true state
+    wires      the network between us and them, with everything that goes wrong there
+    machine    the computer the daemon runs on: it crashes, its disk is full, its clock is set
+    people     buyers, pickers, and whoever edits a mapping
+    judge      what must hold after every step, and at the end
+    run        one seed from beginning to verdict
+
+Imported by `truecount simulate` and by tests; nothing the daemon runs imports it.
+"""

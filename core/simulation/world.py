@@ -1,0 +1,197 @@
+"""The systems outside: every fake with its true state, and the configuration that names them.
+
+Who may take part is written in connectors/simulation; the core knows no vendor.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import importlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from core.fake import Sells
+from core.fakehost import Hosted, System
+from core.simulation.loop import TrueTime
+from core.simulation.scenario import BOOKS, DEPOT, Member, Scenario
+
+#: Hands one push of a system to whoever carries it; returns at once.
+Carrier = Callable[[str, Mapping[str, str], bytes], int]
+
+_SEAL = base64.b64encode(b"a simulated key, never for real.").decode()
+_BASE = "http://127.0.0.1:9"
+
+
+@functools.cache
+def cast_folder() -> Path:
+    """connectors/, found as an installed package and never imported."""
+    spec = find_spec("connectors")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+@functools.cache
+def kinds() -> dict[str, dict[str, Any]]:
+    """Who may take part: connector -> role, how many at most, settings, secrets, fake."""
+    text = (cast_folder() / "simulation" / "cast.json").read_text("utf-8")
+    found: dict[str, dict[str, Any]] = json.loads(text)
+    return found
+
+
+class World:
+    """All systems of one run. `skews`: by how many seconds the clock of one is wrong."""
+
+    def __init__(self, scenario: Scenario, true: TrueTime, carry: Carrier) -> None:
+        self.scenario = scenario
+        self.true = true
+        self.systems: dict[str, Hosted] = {}
+        self.clocks: dict[str, Callable[[], datetime]] = {}
+        self.channels: dict[str, Sells] = {}
+        self.received: dict[str, int] = dict.fromkeys(scenario.skus, 0)
+        skews = scenario.chance("clocks")
+        for member in scenario.cast:
+            skew_s = skews.choice((0.0, 0.0, skews.uniform(-600, 600)))
+            self.systems[member.name] = self._hosted(member, carry, skew_s)
+        for member in scenario.channels:
+            acts = importlib.import_module(f"connectors.{member.connector}.acts")
+            self.channels[member.name] = acts.Acts(self.fake(member.name))
+
+    def fake(self, name: str) -> Any:
+        return self.systems[name].fake
+
+    @property
+    def depot(self) -> Any:
+        return self.fake(DEPOT)
+
+    @property
+    def books(self) -> Any:
+        return self.fake(BOOKS)
+
+    def _hosted(self, member: Member, carry: Carrier, skew_s: float) -> Hosted:
+        kind = kinds()[member.connector]
+        settings = dict(_filled(kind["fake"], member))
+        if "push" in settings or member.role == "channel":
+            settings["push"] = "true" if self.scenario.pushes else "false"
+        if member.role == "warehouse":
+            settings["basis"] = self.scenario.basis
+
+        async def deliver(headers: Mapping[str, str], body: bytes) -> int:
+            return carry(member.name, headers, body)
+
+        return Hosted(
+            System(
+                name=member.name,
+                connector=member.connector,
+                settings=settings,
+                secrets=dict(_filled(kind["secrets"], member)),
+            ),
+            now=self.clocks.setdefault(
+                member.name, lambda: self.true.now() + timedelta(seconds=skew_s)
+            ),
+            seed=self.scenario.seed,
+            deliver=deliver,
+        )
+
+    async def open(self) -> None:
+        """The shelves are filled, every article is in the books and listed everywhere."""
+        for sku in self.scenario.skus:
+            self.receive(sku, self.scenario.units)
+            self.books.set_item(sku, "10.00", "4.00")
+            for channel in self.channels.values():
+                channel.offer(sku)
+
+    def receive(self, sku: str, units: int) -> None:
+        self.received[sku] += units
+        self.depot.receive(sku, "EAST", units)
+
+
+def _filled(words: Mapping[str, str], member: Member) -> dict[str, str]:
+    def filled(text: str) -> str:
+        for mark, value in (
+            ("@NAME@", member.name),
+            ("@INITIAL@", member.name[0].upper()),
+            ("@BASE@", f"{_BASE}/{member.name}"),
+        ):
+            text = text.replace(mark, value)
+        return text
+
+    return {name: filled(text) for name, text in words.items()}
+
+
+# ------------------------------------------------------------------ our side of it
+
+
+def environment(scenario: Scenario) -> dict[str, str]:
+    """The secrets, as the daemon finds them."""
+    found = {"SEAL": _SEAL}
+    for member in scenario.cast:
+        for name, value in _filled(kinds()[member.connector]["secrets"], member).items():
+            found[f"{member.name}_{name}".upper()] = value
+    return found
+
+
+def configuration(scenario: Scenario, mappings: Path) -> str:
+    """config.yaml of this run. JSON is YAML."""
+    channels = [member.name for member in scenario.channels]
+    return json.dumps(
+        {
+            "company": {"name": "Acme", "timezone": "Europe/Berlin", "currency": "USD"},
+            "state": "state/truecount.db",
+            "seal_key": "${SEAL}",
+            "mappings": str(mappings),
+            "listen": {"public_url": "http://127.0.0.1:8080"},
+            "publish": {
+                "policy": scenario.policy,
+                "linger": f"{round(scenario.linger_s * 1000)}ms",
+            },
+            "systems": {one.name: _system(scenario, one) for one in scenario.cast},
+            "locations": {
+                "main": {
+                    "at": {DEPOT: "EAST", BOOKS: "MAIN"},
+                    "serves": channels,
+                    "safety_stock": scenario.safety,
+                }
+            },
+            "owners": [
+                {"number": "on_hand", "owner": DEPOT},
+                *[
+                    {"number": number, "owner": BOOKS}
+                    for number in ("list_price", "unit_cost", "tax", "invoice")
+                ],
+            ],
+        },
+        indent=1,
+    )
+
+
+def _system(scenario: Scenario, member: Member) -> dict[str, Any]:
+    kind = kinds()[member.connector]
+    every = scenario.every_s
+    paces = {
+        "channel": {"order": every, "listing": 3 * every},
+        "warehouse": {"stock_reading": every, "shipment": every},
+        "books": {"document": 2 * every, "price": 4 * every, "stock_reading": 4 * every},
+    }
+    found: dict[str, Any] = {
+        "connector": member.connector,
+        "network": "private",
+        "settings": {
+            "base_url": f"{_BASE}/{member.name}",
+            **_filled(kind["settings"], member),
+        },
+        "secrets": {name: f"${{{member.name}_{name}}}".upper() for name in kind["secrets"]},
+        "every": {name: f"{seconds:g}s" for name, seconds in paces[member.role].items()},
+    }
+    if member.role == "warehouse":
+        found["stock_source"] = {"basis": scenario.basis, "ordered_by": "counter"}
+    return found
+
+
+#: What a fake's door looks like from the network.
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]

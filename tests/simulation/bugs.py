@@ -1,0 +1,107 @@
+"""Bugs that reliability.md 5.9 names, each with a day of the simulation that has to convict it.
+
+`harness` is what `truecount simulate` is asked for. As in tests/planted, the text of a bug
+must occur exactly once, and `says` is what the verdict has to name.
+"""
+
+from __future__ import annotations
+
+from tests.planted.bugs import Bug
+
+BUGS = (
+    Bug(
+        name="a push is answered before it is committed",
+        file="core/web/receiver.py",
+        old="                return await self._store.write("
+        "lambda c: keep(c, arrival, self._seal), single=True)\n",
+        new="                write = self._store.write(lambda c: keep(c, arrival, self._seal))\n"
+        "                self._late = asyncio.ensure_future(write)\n"
+        "                self._late.add_done_callback("
+        "lambda done: done.cancelled() or done.exception())\n"
+        "                return Kept(seq=0, new=True)\n",
+        harness="--seeds 59708 --hours 4",
+        says="G1: acknowledged and not kept",
+    ),
+    Bug(
+        name="the cursor moves before the rows it covers are kept",
+        file="core/sweep.py",
+        old="        def unit(connection: Connection) -> int:\n"
+        "            kept = self._keep(connection, asked, last)\n"
+        "            self._move(connection, asked, row, page, since)\n"
+        "            return kept\n"
+        "\n"
+        "        return new + await self._store.write(unit)\n",
+        new="        await self._store.write("
+        "lambda connection: self._move(connection, asked, row, page, since))\n"
+        "        return new + await self._store.write("
+        "lambda connection: self._keep(connection, asked, last))\n",
+        harness="--seeds 59708 --hours 4",
+        says="G2|is paid and not shipped|G9",
+    ),
+    Bug(
+        name="keys are random",
+        file="core/commands.py",
+        old='    return f"truecount:{system}:{order}:{kind}:{revision}"\n',
+        new="    import random\n\n"
+        '    return f"truecount:{system}:{order}:{kind}:{revision}{random.random()}"\n',
+        harness="--seeds 29583 --hours 4",
+        says="G9|G6|G3",
+    ),
+    Bug(
+        name="a command in doubt is sent again without a look",
+        file="core/outbox.py",
+        old='            return row.safe_by in ("lookup", "reference")\n',
+        new="            return False\n",
+        harness="--seeds 39890 --hours 4",
+        says="G3, G9: booked twice",
+    ),
+    Bug(
+        name="a command whose answer was lost counts as done",
+        file="core/outbox.py",
+        old='        return Ended(state="in_doubt", words=words, wait_s=self._lookup_after(row))\n',
+        new='        return Ended(state="done", receipt=Receipt(reference=row.key))\n',
+        harness="--seeds 39890 --hours 4",
+        says="G9|is paid and not shipped",
+    ),
+    Bug(
+        name="an older revision of an order is taken for news",
+        file="core/orders.py",
+        old="    if lifecycle.is_stale(row.revision, order.revision):\n",
+        new="    if lifecycle.is_stale(row.revision, row.revision):\n",
+        harness="--seeds 17826 --hours 4",
+        says="G4",
+    ),
+    Bug(
+        name="a claim is closed at the ship event",
+        file="core/stock.py",
+        old="        evidence = ledger.may_end(as_claim(row), reading, source)\n",
+        new="        evidence = ledger.may_end(as_claim(row), reading, source)\n"
+        '        evidence = evidence or (row.state == "shipped" and "the parcel has left")\n',
+        harness="--seeds 7048 --hours 4",
+        says="G6, G7|G8|prove",
+    ),
+    Bug(
+        name="the breaker is off",
+        file="core/breaker.py",
+        old="        if worn or relapsed:\n",
+        new="        if False and (worn or relapsed):\n",
+        harness="--seeds 37602 --hours 4",
+        says="G11: ",
+    ),
+    Bug(
+        name="a retry waits for nothing",
+        file="core/outbox.py",
+        old="        return wait * self._rng.uniform(0.75, 1.25)\n",
+        new="        return wait * 0\n",
+        harness="--seeds 37602 --hours 4",
+        says="time stands still|G11",
+    ),
+    Bug(
+        name="what was answered on a full disk is forgotten",
+        file="core/outbox.py",
+        old="                self._unwritten.append(_End(row, attempt_id, ended, verb))\n",
+        new="",
+        harness="--seeds 59708 --hours 4",
+        says="is sending",
+    ),
+)
