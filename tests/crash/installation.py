@@ -31,7 +31,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from core.cli.scene import Remote, free_ports
 from core.crash import VARIABLE
-from tests.crash.connectors import install
+from tests.crash.own_connectors import install
 from tests.crash.systems import FIRST, INSIDE
 from tests.flows.house import ROOT
 
