@@ -13,8 +13,10 @@ import contextlib
 import hmac
 import json
 import os
+import secrets
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -29,7 +31,7 @@ import orjson
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from core.cli.scene import Remote, free_ports
+from core.cli.scene import Remote
 from core.crash import VARIABLE
 from tests.crash.own_connectors import install
 from tests.crash.systems import FIRST, INSIDE
@@ -127,6 +129,20 @@ def until(what: str, true: Callable[[], Any]) -> Any:
     raise Stuck(f"never: {what}")
 
 
+def own_ports(count: int) -> list[int]:
+    """Ports that stay free while nobody listens there, all different.
+
+    The kernel gives callers ports from 32768 on (Linux; others begin higher): one of those
+    would be taken by some connection just when a killed daemon comes back to it.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", 10_000 + secrets.randbelow(22_000)))
+            found.add(one.getsockname()[1])
+    return list(found)
+
+
 class Letterbox:
     """A mail server's memory."""
 
@@ -152,7 +168,7 @@ class Installation:
     starts: int = 0
 
     def __post_init__(self) -> None:
-        self.fakes, self.hooks, self.operations, self.smtp = free_ports(4)
+        self.fakes, self.hooks, self.operations, self.smtp = own_ports(4)
         self.config = self.folder / "config.yaml"
         self.state = self.folder / "state" / "truecount.db"
         self.log = self.folder / "daemon.log"
