@@ -30,7 +30,8 @@ BUGS = (
     Bug(
         name="a doubtful command is sent again without a look",
         file="core/outbox.py",
-        old='            return row.safe_by in ("lookup", "reference")\n',
+        old='            return row.safe_by in ("lookup", "reference")'
+        " or self._key_is_forgotten(row)\n",
         new="            return False\n",
         harness="tests.crash --at outbox.sent@books:1",
         says="doubled: 2 sales_orders",

@@ -17,6 +17,7 @@ from tests.planted.bugs import Bug
 
 pytestmark = pytest.mark.whole
 TIMEOUT_S = 400
+TRIALS = 3
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +37,32 @@ DAILY = ("a push is acknowledged before its commit", "a commit is not synced")
     ],
 )
 def test_a_planted_bug_is_convicted(copy: Path, bug: Bug) -> None:
-    """It ends with 1 and says why; a copy that does not start is no conviction."""
+    """It ends with 1 and says why; a copy that does not start is no conviction.
+
+    Whether an answer left before its writer died is a race of the bug's own: of three
+    kills one has to catch it. The program without it must stand every one.
+    """
     with court.planted(copy, bug):
-        done = subprocess.run(
-            [sys.executable, "-m", *bug.harness.split()],
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy), "PYTHONSAFEPATH": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        for _ in range(TRIALS):
+            done = run(copy, bug)
+            if done.returncode:
+                break
     assert done.returncode == 1, done.stdout
     assert re.search(bug.says, done.stdout), done.stdout
     assert " 0 kills " not in f" {done.stdout}"
+
+
+def run(copy: Path, bug: Bug) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *bug.harness.split()],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONSAFEPATH": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
 
 
 def test_each_bug_can_be_planted_and_is_looked_for_where_the_program_passes(copy: Path) -> None:
