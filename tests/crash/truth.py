@@ -40,7 +40,7 @@ UNION ALL SELECT 'channels behind the feed', count(*) FROM publish_cursors
 UNION ALL SELECT 'claims', count(*) FROM claims WHERE state NOT IN ('ended', 'released')
 UNION ALL SELECT 'orders ' || state, count(*) FROM orders
     WHERE state NOT IN ('shipped', 'cancelled') GROUP BY state
--- Pushes that a death refused were found by the sweep: that is noticed, and ends with the next push.
+-- Pushes that a death refused were found by the sweep: noticed, until the next push.
 UNION ALL SELECT 'exceptions ' || cause, count(*) FROM holds
     WHERE closed_at IS NULL AND cause NOT LIKE 'dead_pushes:%' GROUP BY cause
 """

@@ -16,7 +16,7 @@ import pytest
 from house import ENV, ROOT, House, house
 
 from core.app import put_right
-from core.daemon import FIRST_S, LOOK_S, Daemon
+from core.daemon import FIRST_S, Daemon
 from core.store.schema import SCHEMA_VERSION
 
 
@@ -170,7 +170,6 @@ async def test_what_runs_every_hour_first_runs_soon_after_a_start(tmp_path: Path
         finally:
             daemon.scheduler.shutdown(wait=False)
         assert first["retention"] == timedelta(seconds=FIRST_S)
-        assert first["intake"] == timedelta(seconds=LOOK_S)
 
 
 async def test_h3_a_lock_that_cannot_be_written_says_that_the_disk_is_full(tmp_path: Path) -> None:

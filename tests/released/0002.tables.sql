@@ -348,6 +348,7 @@ CREATE TABLE outages (
 	since VARCHAR(27) NOT NULL, 
 	back_at VARCHAR(27), 
 	ended_at VARCHAR(27), 
+	upto INTEGER DEFAULT 0 NOT NULL, 
 	commands INTEGER DEFAULT 0 NOT NULL, 
 	skus INTEGER DEFAULT 0 NOT NULL, 
 	left_over INTEGER DEFAULT 0 NOT NULL, 
@@ -378,6 +379,7 @@ CREATE TABLE outbox (
 	words VARCHAR DEFAULT '' NOT NULL, 
 	CONSTRAINT command_once UNIQUE (system, "key")
 );
+CREATE INDEX outbox_dead ON outbox (system, lane) WHERE state = 'dead';
 CREATE INDEX outbox_due ON outbox (system, urgency, due_at, id) WHERE state IN ('queued', 'waiting', 'in_doubt');
 CREATE INDEX outbox_live ON outbox (system, lane, id) WHERE state != 'done';
 CREATE INDEX outbox_of_order ON outbox (order_id);

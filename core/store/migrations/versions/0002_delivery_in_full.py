@@ -21,6 +21,9 @@ def upgrade() -> None:
     op.create_index(
         "inbox_pending_of", "inbox", ["system", "seq"], sqlite_where=sa.text("state = 'pending'")
     )
+    op.create_index(
+        "outbox_dead", "outbox", ["system", "lane"], sqlite_where=sa.text("state = 'dead'")
+    )
     _silence()
     _outages()
 
@@ -55,6 +58,7 @@ def _outages() -> None:
         sa.Column("since", INSTANT, nullable=False),
         sa.Column("back_at", INSTANT),
         sa.Column("ended_at", INSTANT),
+        _count("upto"),
         _count("commands"),
         _count("skus"),
         _count("left_over"),
