@@ -272,7 +272,7 @@ async def test_the_daemon_tells_the_rounds_and_readyz_when_its_scheduler_last_wo
         try:
             before = daemon.woken_at
             h.clock.advance(5)
-            [job] = [one for one in daemon.scheduler.get_jobs() if one.id == "intake"]
+            [job] = [one for one in daemon.scheduler.get_jobs() if one.id == "breakers"]
             await job.func()
             assert daemon.rounds.woken_at is not None
             assert daemon.rounds.woken_at() == daemon.woken_at == before + 5
