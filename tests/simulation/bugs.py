@@ -68,7 +68,7 @@ BUGS = (
         file="core/orders.py",
         old="    if lifecycle.is_stale(row.revision, order.revision):\n",
         new="    if lifecycle.is_stale(row.revision, row.revision):\n",
-        harness="--seeds 17826 --hours 16",
+        harness="--seeds 34194 --hours 12",
         says="G4",
     ),
     Bug(
