@@ -17,6 +17,7 @@ from house import ENV, ROOT, House, house
 
 from core.app import put_right
 from core.daemon import Daemon
+from core.prove import prove
 
 
 def cli(
@@ -150,6 +151,18 @@ async def test_a_clock_set_back_by_a_day_stops_nothing(
         assert len(h.asked()) == 2
         assert h.books.duplicates() == []
         assert h.causes() == []
+
+
+async def test_g18_the_proof_knows_that_the_clock_was_set_back(tmp_path: Path) -> None:
+    """Found by simulation: every number read before it differed from the walk for ever."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=10)
+        await h.shop.place_order("TEA", 2)
+        await h.settle(120)
+        set_back(h)
+        await put_right(h.app)
+        with h.app.store.snapshot() as connection:
+            assert prove(connection, h.app.network, h.clock.now()).findings == []
 
 
 async def test_the_daemon_notices_by_itself_that_the_clock_was_set_back(tmp_path: Path) -> None:
