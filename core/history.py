@@ -57,6 +57,7 @@ class Epoch:
     items: Items | None = None
     rules: Rules | None = None
     counters_of: str = ""
+    set_back_to: datetime | None = None  # our clock: what lay in its future became now
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +107,9 @@ class Claims:
     def at(self, location: str) -> list[Held]:
         own = (held for held in self._by_id.values() if held.location == location)
         return sorted(own, key=lambda held: held.id)
+
+    def all(self) -> list[Held]:
+        return list(self._by_id.values())
 
     def put(self, held: Held, claim: ledger.Claim) -> None:
         """This claim is so from now on."""
@@ -213,6 +217,8 @@ class Past:
                 self.network = self.network.with_items(epoch.items)
             elif epoch.rules is not None:
                 self.network = replace(self.network, rules=epoch.rules)
+            elif epoch.set_back_to is not None:
+                self._set_back(epoch.set_back_to)
             else:
                 self._forget_counters(epoch.counters_of)
 
@@ -226,6 +232,18 @@ class Past:
                 for held in self.claims.at(location):
                     self.claims.put(held, _without(held.claim, counter=True, as_of=True))
         self.known = True
+
+    def _set_back(self, now: datetime) -> None:
+        """As core.set_back does with the rows."""
+        for place in self.places.values():
+            if place.reading is not None:
+                began_at = min(place.reading.began_at, now)
+                place.reading = replace(place.reading, began_at=began_at)
+            place.read_at = place.read_at and min(place.read_at, now)
+            place.confirmed_at = place.confirmed_at and min(place.confirmed_at, now)
+        for held in self.claims.all():
+            held.opened_at = min(held.opened_at, now)
+            self.claims.put(held, _seen_by(held.claim, now))
 
     def _forget_counters(self, system: str) -> None:
         for place in self.places.values():
@@ -336,6 +354,17 @@ def _without(claim: ledger.Claim, *, counter: bool = False, as_of: bool = False)
         )
 
     return replace(claim, accepted=plain(claim.accepted), shipped=plain(claim.shipped))
+
+
+def _seen_by(claim: ledger.Claim, now: datetime) -> ledger.Claim:
+    """We cannot have seen anything later than now."""
+
+    def brought_back(mark: ledger.Mark | None) -> ledger.Mark | None:
+        return None if mark is None else replace(mark, seen_at=min(mark.seen_at, now))
+
+    return replace(
+        claim, accepted=brought_back(claim.accepted), shipped=brought_back(claim.shipped)
+    )
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -72,6 +72,9 @@ def epochs(connection: Connection, present: Network) -> list[Epoch]:
         items = items_in_force.from_json(zlib.decompress(row.doc))
         found[row.seq] = Epoch(seq=row.seq, items=items)
     texts = {row.seq: row.doc for row in connection.execute(select(offer_rules))}
+    set_back = select(steps.c.seq, steps.c.at).where(steps.c.name == "clock.set_back")
+    for row in connection.execute(set_back):
+        found[row.seq] = Epoch(seq=row.seq, set_back_to=unstamp(row.at))
     network, items = present, Items.none()
     for seq in sorted(found.keys() | texts):
         if seq in texts:  # read as it was then, with the tags the items had

@@ -17,6 +17,7 @@ from house import ENV, ROOT, House, house
 
 from core.app import put_right
 from core.daemon import FIRST_S, Daemon
+from core.prove import prove
 from core.store.schema import SCHEMA_VERSION
 
 
@@ -183,6 +184,18 @@ async def test_h3_a_lock_that_cannot_be_written_says_that_the_disk_is_full(tmp_p
     assert "core.errors.ConfigError" in done.stderr
     assert "could not be written" in done.stderr
     assert "Make room on it and start again; nothing was lost." in done.stderr
+
+
+async def test_g18_the_proof_knows_that_the_clock_was_set_back(tmp_path: Path) -> None:
+    """Found by simulation: every number read before it differed from the walk for ever."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=10)
+        await h.shop.place_order("TEA", 2)
+        await h.settle(120)
+        set_back(h)
+        await put_right(h.app)
+        with h.app.store.snapshot() as connection:
+            assert prove(connection, h.app.network, h.clock.now()).findings == []
 
 
 async def test_the_daemon_notices_by_itself_that_the_clock_was_set_back(tmp_path: Path) -> None:
