@@ -231,7 +231,7 @@ class Daemon:
             if name.split(":")[0] == kind:
                 loop.wake.set()
 
-    def _written(self, notes: set[Note]) -> None:
+    def _written(self, notes: list[Note]) -> None:
         """Something was committed that these have to look at."""
         for kind, system in notes:
             if not system:

@@ -68,7 +68,7 @@ class Store:
         self._connection: Connection | None = None
         self._written = Written()
         #: Called after each commit with who has to look now (core.store.written).
-        self.on_written: Callable[[set[Note]], None] = lambda _: None
+        self.on_written: Callable[[list[Note]], None] = lambda _: None
         self.closing = False
         self.migrated: Path | None = None  # the state as it was, if its schema was older
         self.commits = 0

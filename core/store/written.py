@@ -34,7 +34,7 @@ class Written:
     """What the transaction that runs now, or ran last, made due."""
 
     def __init__(self) -> None:
-        self._notes: set[Note] = set()
+        self._notes: dict[Note, None] = {}  # in their order: a set would wake in another each day
 
     def watch(self, connection: Connection) -> None:
         """Of this connection only; another process that writes here would not be noticed."""
@@ -48,10 +48,10 @@ class Written:
                 f" BEGIN SELECT written('{kind}', {system}); END"
             )
 
-    def taken(self) -> set[Note]:
+    def taken(self) -> list[Note]:
         """The notes, and from now on none."""
-        notes, self._notes = self._notes, set()
+        notes, self._notes = list(self._notes), {}
         return notes
 
     def _note(self, kind: str, system: str) -> None:
-        self._notes.add((kind, system))
+        self._notes[kind, system] = None
