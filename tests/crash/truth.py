@@ -137,7 +137,7 @@ def _warehouse(own: Installation, sales: list[Sale]) -> list[str]:
     found = []
     for sale in sales:
         row = asked.pop(sale.id, None)
-        if row is None and sale.ends != "regretted":
+        if row is None and not sale.is_cancelled:
             found.append(f"lost: the warehouse was never asked to ship {sale.id}")
         elif row is not None and row["state"] != ("cancelled" if sale.is_cancelled else "shipped"):
             found.append(f"wrong: {sale.id} is {row['state']} in the warehouse")
@@ -175,8 +175,8 @@ def _books(own: Installation, sales: list[Sale]) -> list[str]:
         booked = documents[sale.id, "sales_order"]
         parcels = 0 if sale.is_cancelled else 2 if sale.ends == "parts" else 1
         wanted = {
-            # Who regrets at once may be cancelled before anybody was told.
-            "sales_order": len(booked[:1]) if sale.ends == "regretted" else 1,
+            # What is cancelled may be taken back before anybody was told.
+            "sales_order": len(booked[:1]) if sale.is_cancelled else 1,
             "delivery": parcels,
             "invoice": min(parcels, 1),
         }
