@@ -12,9 +12,8 @@ BUGS = (
     Bug(
         name="a push is answered before it is committed",
         file="core/web/receiver.py",
-        old="                return await self._store.write("
-        "lambda c: keep(c, arrival, self._seal), single=True)\n",
-        new="                write = self._store.write(lambda c: keep(c, arrival, self._seal))\n"
+        old="                return await self._store.write(unit, single=True)\n",
+        new="                write = self._store.write(unit, single=True)\n"
         "                self._late = asyncio.ensure_future(write)\n"
         "                self._late.add_done_callback("
         "lambda done: done.cancelled() or done.exception())\n"
@@ -25,15 +24,11 @@ BUGS = (
     Bug(
         name="the cursor moves before the rows it covers are kept",
         file="core/sweep.py",
-        old="        def unit(connection: Connection) -> int:\n"
-        "            kept = self._keep(connection, asked, last)\n"
-        "            self._move(connection, asked, row, page, since)\n"
-        "            return kept\n"
-        "\n"
-        "        return new + await self._store.write(unit)\n",
+        old="        new += await self._store.write(unit)\n"
+        '        crash_point("sweep.page_kept", resource.about)\n',
         new="        await self._store.write("
         "lambda connection: self._move(connection, asked, row, page, since))\n"
-        "        return new + await self._store.write("
+        "        new += await self._store.write("
         "lambda connection: self._keep(connection, asked, last))\n",
         harness="--seeds 59708 --hours 4",
         says="G2|is paid and not shipped|G9",
@@ -50,7 +45,8 @@ BUGS = (
     Bug(
         name="a command in doubt is sent again without a look",
         file="core/outbox.py",
-        old='            return row.safe_by in ("lookup", "reference")\n',
+        old='            return row.safe_by in ("lookup", "reference")'
+        " or self._key_is_forgotten(row)\n",
         new="            return False\n",
         harness="--seeds 39890 --hours 4",
         says="G3, G9: booked twice",
@@ -87,13 +83,5 @@ BUGS = (
         new="        if False and (worn or relapsed):\n",
         harness="--seeds 37602 --hours 4",
         says="G11: ",
-    ),
-    Bug(
-        name="what was answered on a full disk is forgotten",
-        file="core/outbox.py",
-        old="                self._unwritten.append(_End(row, attempt_id, ended, verb))\n",
-        new="",
-        harness="--seeds 202 --hours 8",
-        says="is sending",
     ),
 )

@@ -32,7 +32,9 @@ def traced(seeds: str, hash_seed: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if re.match(r" *\d+\.\d{3}  ", line)]
 
 
-@pytest.mark.parametrize("first", [1, 6, 11, 16])
+@pytest.mark.parametrize(
+    "first", [1, *(pytest.param(first, marks=pytest.mark.long) for first in (6, 11, 16))]
+)
 def test_twenty_seeds_are_the_same_again(first: int) -> None:
     seeds = f"{first}..{first + 4}"
     one, other = traced(seeds, "1"), traced(seeds, "2")

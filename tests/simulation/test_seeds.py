@@ -22,7 +22,7 @@ FOUND = (
     (314, 8, "units of a parcel heard of after the last one were shipped once more (S10)"),
 )
 #: One day each in `make test`; `make soak` plays thousands with `truecount simulate`.
-SEEDS = int(os.environ.get("TRUECOUNT_SEEDS", "8"))
+SEEDS = int(os.environ.get("TRUECOUNT_SEEDS", "3"))
 HOURS = 24.0
 
 
