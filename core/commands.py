@@ -119,15 +119,15 @@ def never_asked(work: Work, system: str, order: str) -> None:
     """An order is over before anybody is asked: what was said of it is looked at again (H38)."""
     for cause in holds.open_like(work, _UNKNOWN):
         if order_meant(cause.removeprefix(_UNKNOWN).partition(":")[2]) == (system, order):
-            look_again(work, cause)
+            _look_again(work, cause)
 
 
 def _answer_came_first(work: Work, system: str, key: str) -> None:
     """After a restore the parcel may be read before its order is asked for again (H11, H38)."""
-    look_again(work, unknown_cause(system, key))
+    _look_again(work, unknown_cause(system, key))
 
 
-def look_again(work: Work, cause: str) -> None:
+def _look_again(work: Work, cause: str) -> None:
     """Records held for this cause are decided once more."""
     for seq in holds.members_of(work, cause, "inbox"):
         work.connection.execute(

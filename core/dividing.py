@@ -199,7 +199,7 @@ class Look:
             direction = "frozen"  # no cut reaches it, and no raise
         return Outlet(
             key=key,
-            write=write.kind,  # type: ignore[arg-type]  # the manifest's closed list
+            write=write.kind,
             serves=serves,
             needs=needs,
             quota=quota,

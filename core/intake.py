@@ -250,7 +250,7 @@ class Intake:
             case StockMovement():
                 return readings.take_movement(work, system, record, readings.came_of(one.row))
             case Shipment():
-                return shipments.take_shipment(work, system, record, one.row)
+                return shipments.take_shipment(work, system, record)
             case Listing():
                 began = unstamp(one.row.read_began_at or one.row.received_at)
                 return catalog.take_listing(work, system, record, began, one.row.external_id)

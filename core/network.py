@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from core.errors import InvariantBroken
+from core.escrow import Write
 from core.items import Items
 from core.ledger import Source
 from core.model import NUMBERS
@@ -61,13 +63,13 @@ class Accepts:
 class StockWrite:
     """What a channel's stock field means and takes."""
 
-    write: str  # conditional | relative | absolute
-    field: str  # net | gross
+    write: Literal["conditional", "relative", "absolute"]
+    field: Literal["net", "gross"]
     batch: int
     settle_s: float = 0.0
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Write:
         """What a write does to units sold unseen. In a gross field they are never sold again,
         however it is written, and no number tells how many they are."""
         return "gross" if self.field == "gross" else self.write

@@ -37,8 +37,8 @@ def network_of(config: Config) -> Network:
         },
         stock_writes={
             name: StockWrite(
-                write=s.manifest.stock_write.write,
-                field=s.manifest.stock_write.field,
+                write=s.manifest.stock_write.write,  # type: ignore[arg-type]  # its closed list
+                field=s.manifest.stock_write.field,  # type: ignore[arg-type]  # the same
                 batch=s.manifest.stock_write.batch,
                 settle_s=s.manifest.stock_write.settle_s,
             )

@@ -176,12 +176,6 @@ class Publisher:
             failed = partial(self._call_failed, system, batch, told_id, error)
             await self._write_down_end(system, failed)
             return 0
-        except Exception as error:  # noqa: BLE001 - a bug of a connector: it may have written
-            structlog.get_logger().exception("connector.failed", system=system)
-            words = f"the connector failed ({type(error).__name__})"
-            failed = partial(self._call_failed, system, batch, told_id, InDoubt(words))
-            await self._write_down_end(system, failed)
-            return 0
         crash_point("publish.answered", system)
         self._failures.pop(system, None)
         settled = partial(self._settle, system, batch, told_id, results)

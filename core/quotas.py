@@ -58,7 +58,7 @@ def divided(connection: Connection, skus: Collection[str]) -> set[str]:
 def intend(work: Work, system: str, offer: Offer, quota: Quota) -> None:
     """The write leaves: committed before its first byte, like every write."""
     kind = work.network.stock_writes[system].kind
-    after = escrow.intended(quota, kind, offer.quantity)  # type: ignore[arg-type]
+    after = escrow.intended(quota, kind, offer.quantity)
     save(work.connection, (system, offer.listing, offer.place), offer.sku, after)
 
 
@@ -109,7 +109,7 @@ def _after(
         return escrow.lost(before)
     return escrow.acknowledged(
         before,
-        work.network.stock_writes[system].kind,  # type: ignore[arg-type]
+        work.network.stock_writes[system].kind,
         offer.quantity,
         work.now,
         sent_at=sent_at,

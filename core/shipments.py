@@ -15,7 +15,6 @@ from sqlalchemy import Row, func, insert, select, update
 from core import (
     claim_moves,
     commands,
-    early_parcels,
     edits,
     endings,
     fulfillment,
@@ -39,11 +38,8 @@ def aad(system: str, external_id: str) -> bytes:
     return f"shipment:{system}:{external_id}".encode()
 
 
-def take_shipment(work: Work, system: str, shipment: Shipment, row: Row[Any] | None = None) -> str:
-    """Record what left, once. Returns what became of it, one word.
-
-    `row`: the inbox row it came with; None where it came in the order in which parcels left.
-    """
+def take_shipment(work: Work, system: str, shipment: Shipment) -> str:
+    """Record what left, once. Returns what became of it, one word."""
     order_id = _order_of(work, shipment.reference)
     if order_id is None:
         if shipment.state == "cancelled" and _never_asked(work, shipment.reference):
@@ -60,8 +56,6 @@ def take_shipment(work: Work, system: str, shipment: Shipment, row: Row[Any] | N
         return _cancelled(work, system, order_id)
     if _known(work, system, shipment.key):
         return "same"
-    if row is not None:
-        early_parcels.wait_for_earlier(work, system, shipment, order_id, row)
     order = order_rows.by_id(work, order_id)
     shipment_id, parcel = _insert(work, system, order, shipment)
     shipped = _ship_units(work, system, order, shipment, shipment_id)
@@ -69,7 +63,6 @@ def take_shipment(work: Work, system: str, shipment: Shipment, row: Row[Any] | N
         stock.end_claims(work, units["sku"], order.location)
         work.sku_changed(units["sku"], "shipped")
     _short(work, system, order, shipment)
-    early_parcels.heard_of_one(work, system, shipment.reference)
     spoken = shipment.complete or endings.all_left(work, order_id)
     if spoken:
         _free(work, order)

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import early_parcels, evidence, fulfillment, inbox, oversold, passes, readings, stock
+from core import evidence, fulfillment, inbox, oversold, passes, readings, stock
 from core.clock import Clock, stamp, unstamp
 from core.contract import Fetches, Item, Page, Reads
 from core.crash import crash_point
@@ -212,7 +212,6 @@ class Sweep:
             evidence.end_claims_of_pass(work, resource.system)
         readings.after_pass(work, resource.system, resource.name, asked.began)
         if resource.name == "shipment":
-            early_parcels.after_pass(work, resource.system)
             stock.after_parcels(work, resource.system)
         fulfillment.go_on(work)
         oversold.confirm(work, resource.system)

@@ -63,6 +63,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         nothing = _Nothing()
         nothing.loop = self
         super().__init__(nothing)
+        self.set_task_factory(_owned)
 
     def time(self) -> float:
         return self._virtual
@@ -77,20 +78,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             runs = ", ".join(f"{name} {n} times" for name, n in self._circles.most_common(5))
             raise Deadlock(f"time stands still at {self._virtual:.3f} s: {runs}")
 
-    def create_task(  # type: ignore[override]
-        self,
-        coro: Any,
-        *,
-        name: str | None = None,
-        context: Context | None = None,
-    ) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = super().create_task(coro, name=name, context=context)
-        owned = OWNER.get()
-        if owned is not None:
-            owned[task] = None
-            task.add_done_callback(lambda done: owned.pop(done, None))
-        return task
-
     def spawn(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task of the world: it goes on when the process that caused it dies."""
         context = Context()
@@ -103,7 +90,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if not task.cancelled() and task.exception() is not None:
             self._broken = task.exception()
 
-    def run_in_executor(  # type: ignore[override]
+    def run_in_executor(  # type: ignore[override]  # asyncio's is generic over the arguments
         self,
         executor: Any,  # noqa: ARG002 - asyncio's
         func: Callable[..., T],
@@ -128,7 +115,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             task.cancel()
         self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
-    def call_soon(  # type: ignore[override]
+    def call_soon(  # type: ignore[override]  # the same
         self, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         if self._standing > STANDING_MAX - 1000:  # soon we will be asked who it was
@@ -139,6 +126,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def who_waits(self) -> str:
         names = sorted(task.get_name() for task in asyncio.all_tasks(self))
         return "no timer is set, and these wait for ever: " + ", ".join(names)
+
+
+def _owned(loop: asyncio.AbstractEventLoop, coro: Any, **words: Any) -> asyncio.Task[Any]:
+    """A task of whatever process began it (OWNER)."""
+    task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **words)
+    owned = OWNER.get()
+    if owned is not None:
+        owned[task] = None
+        task.add_done_callback(lambda done: owned.pop(done, None))
+    return task
 
 
 def _do(done: asyncio.Future[T], func: Callable[..., T], args: tuple[Any, ...]) -> None:

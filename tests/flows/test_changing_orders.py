@@ -405,7 +405,7 @@ async def test_s10_a_parcel_heard_of_after_the_last_one_is_no_missing_unit(
         h.lost_pushes.clear()
         await h.depot.ship(h.waiting())  # pushed, so it is read at once
         await h.now()
-        assert h.line("shop", order) == (2, 2, 0, 0, 0)  # it waits for what may have left before
+        assert h.line("shop", order) == (2, 1, 1, 0, 0)
         if number_first:
             h.faults("depot", status=503, only="GET /shipments")
             await h.settle(45)
