@@ -9,17 +9,12 @@ begin so are refused, and the error quotes the whole body, as real systems do
 
 from __future__ import annotations
 
-import asyncio
-import json
-import signal
-import sys
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from core.fakehost import FakeHost
-from core.fakeports import Port
+from tests.hosting import answer, body_of, main
 
 
 class Echoing:
@@ -30,21 +25,17 @@ class Echoing:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await body_of(receive)
         if scope["path"] == "/_echo":
             self._plan = orjson.loads(body)
-            await _answer(send, 200, {})
+            await answer(send, 200, {})
             return
         what = f"{scope['method']} {scope['path']}"
         for begins, wrong in self._plan.items():
             if what.startswith(begins) and wrong["times"] > 0:
                 wrong["times"] -= 1
                 said = _sentences(orjson.loads(body or b"{}"))
-                await _answer(send, wrong["status"], {"error": {"message": said}})
+                await answer(send, wrong["status"], {"error": {"message": said}})
                 return
 
         async def again() -> dict[str, Any]:
@@ -62,22 +53,5 @@ def _sentences(value: Any) -> str:
     return str(value)
 
 
-async def _answer(send: Any, status: int, value: Any) -> None:
-    head = {"type": "http.response.start", "status": status}
-    await send(head | {"headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": orjson.dumps(value)})
-
-
-async def _serve(hosts: Path, port: int) -> None:
-    host = FakeHost(json.loads(hosts.read_text())["systems"])
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    socket = Port(Echoing(host), port)
-    await socket.listen(True)
-    await stop.wait()
-    await socket.listen(False)
-    await host.close()
-
-
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
+    main(Echoing)

@@ -9,18 +9,11 @@ because vendors know that answers get lost; anything older is refused, and count
 
 from __future__ import annotations
 
-import asyncio
-import json
-import signal
-import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
-
 from core.fakehost import FakeHost
-from core.fakeports import Port
+from tests.hosting import answer, body_of, main
 
 FIRST = "refresh-0"
 #: What `market` itself knows; the daemon never sees it.
@@ -66,11 +59,10 @@ class Systems:
         path = scope["path"]
         if path == "/_tokens":
             said = {"given": len(self._tokens.given), "refused": self._tokens.refused}
-            await _answer(send, 200, said)
+            await answer(send, 200, said)
         elif path == "/market/token":
-            await _answer(
-                send, *self._tokens.grant(dict(parse_qsl((await _body(receive)).decode())))
-            )
+            form = dict(parse_qsl((await body_of(receive)).decode()))
+            await answer(send, *self._tokens.grant(form))
         else:
             await self._host.app(self._let_in(scope), receive, send)
 
@@ -86,31 +78,5 @@ class Systems:
         return {**scope, "headers": headers}
 
 
-async def _body(receive: Any) -> bytes:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
-
-
-async def _answer(send: Any, status: int, value: Any) -> None:
-    head = {"type": "http.response.start", "status": status}
-    await send(head | {"headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": orjson.dumps(value)})
-
-
-async def _serve(hosts: Path, port: int) -> None:
-    host = FakeHost(json.loads(hosts.read_text())["systems"])
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    socket = Port(Systems(host), port)
-    await socket.listen(True)
-    await stop.wait()
-    await socket.listen(False)
-    await host.close()
-
-
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
+    main(Systems)
