@@ -204,7 +204,8 @@ def _dead_letter(options: argparse.Namespace) -> int:
     zone = own.config.company.timezone
     state = found["state"].replace("_", " ")
     print(f"[{found['id']}] {found['kind']} to {found['system']} for {found['order']}: {state}")
-    print(f"     {found['words']}\n     key {found['key']}\n")
+    said = f"     {found['words']}\n" if found["words"] else ""
+    print(f"{said}     key {found['key']}\n")
     rows = [{**one, "began_at": local(one["began_at"], zone)} for one in found["attempts"]]
     print(table(rows, ["n", "verb", "began_at", "result", "words"], indent="  "))
     for one in found["said"]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from core.cli.text import emit_json
+from core.cli.proving import Progress
+from core.cli.text import emit_json, plural
+from core.clock import Clock, SystemClock
 from core.simulation.run import Verdict, run
 
 FINE, FINDINGS, WRONG = 0, 1, 2
@@ -49,14 +50,16 @@ def _simulate(options: argparse.Namespace) -> int:
             words = f"--hours {options.hours:g} is not between 0 and {HOURS_MAX:g}"
         print(f"truecount simulate: {words}", file=sys.stderr)
         return WRONG
-    return simulate(seeds, options, run)
+    return simulate(seeds, options, run, SystemClock())
 
 
-def simulate(seeds: range, options: argparse.Namespace, play: Callable[..., Verdict]) -> int:
+def simulate(
+    seeds: range, options: argparse.Namespace, play: Callable[..., Verdict], clock: Clock
+) -> int:
     """Play these days, say what they came to. `play(seed, hours=, tell=)` is one of them."""
-    began = time.monotonic()
-    found = list(_days(seeds, options, play))
-    spent_s = time.monotonic() - began
+    began = clock.monotonic()
+    found = list(_days(seeds, options, play, Progress(clock, "simulating")))
+    spent_s = clock.monotonic() - began
     if options.json:
         emit_json(_summary(found, spent_s) | {"seeds": [asdict(one) for one in found]})
     else:
@@ -74,7 +77,7 @@ def _seeds(text: str) -> range | None:
 
 
 def _days(
-    seeds: range, options: argparse.Namespace, play: Callable[..., Verdict]
+    seeds: range, options: argparse.Namespace, play: Callable[..., Verdict], progress: Progress
 ) -> Iterator[Verdict]:
     tell = (lambda line: print(line, flush=True)) if options.trace and not options.json else None
     bad = 0
@@ -84,12 +87,9 @@ def _days(
         bad += bool(verdict.wrong)
         if verdict.wrong and not options.json:
             _print_wrong(verdict)
-        if not options.trace:
-            print(f"\r{done:,} of {len(seeds):,} days, {bad} failed …", end="", file=sys.stderr)
+        progress("days", done, len(seeds))
         if bad >= BAD_MAX:
             break
-    if not options.trace:
-        print(file=sys.stderr)
 
 
 def again(verdict: Verdict) -> str:
@@ -123,8 +123,8 @@ def _print(found: list[Verdict], spent_s: float) -> None:
     if len(found) == 1:
         print(f"seed {found[0].seed}: trace {found[0].digest}")
     print(
-        f"{of['days']:,} days, {of['simulated_hours']:,} h in {of['seconds']:,} s:"
-        f" {of['times_real']:,} times real time. {of['orders']:,} orders, {of['calls']:,} calls,"
-        f" {of['lives']:,} lives of the daemon."
+        f"{plural(of['days'], 'day')}, {of['simulated_hours']:,} h in {of['seconds']:,} s:"
+        f" {of['times_real']:,} times real time. {plural(of['orders'], 'order')},"
+        f" {plural(of['calls'], 'call')}, the daemon was started {of['lives']:,} times."
     )
     print(f"{of['failed']} failed." if of["failed"] else "Everything held.")

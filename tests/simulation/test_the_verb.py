@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from core.cli import main, simulating
+from core.clock import ManualClock
 from core.simulation.run import Verdict
 
 
@@ -26,18 +28,19 @@ def a_verdict(seed: int, wrong: tuple[str, ...] = ()) -> Verdict:
 
 def played(seeds: range, bad: set[int], *, as_json: bool = False) -> int:
     """What the verb says of days of which these fail; days themselves are tested elsewhere."""
+    clock = ManualClock(datetime(2026, 11, 25, tzinfo=UTC))
 
     def play(seed: int, **_: object) -> Verdict:
+        clock.advance(3.0)
         return a_verdict(seed, ("at 1.000 s: G3: booked twice",) if seed in bad else ())
 
     options = argparse.Namespace(hours=6.0, trace=False, json=as_json)
-    return simulating.simulate(seeds, options, play)
+    return simulating.simulate(seeds, options, play, clock)
 
 
 def test_a_real_day_says_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "--seeds", "4", "--hours", "1"]) == 0
     said = capsys.readouterr()
-    assert "1 of 1 days, 0 failed" in said.err
     assert "seed 4: trace " in said.out
     assert "Everything held." in said.out
 
@@ -48,7 +51,7 @@ def test_a_failure_says_how_to_see_it_again(capsys: pytest.CaptureFixture[str]) 
     assert "seed 8 failed: truecount simulate --seeds 8..8 --hours 6 --trace" in said.out
     assert "booked twice" in said.out
     assert "1 failed." in said.out
-    assert "3 of 3 days, 1 failed" in said.err
+    assert "simulating days: 2 of 3 …" in said.err
 
 
 def test_after_ten_failures_it_stops(capsys: pytest.CaptureFixture[str]) -> None:
