@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from house import House, house
 
+from core import gross
+from core.contract import OfferResult
+
 GROSS = {"shop": "gross"}
 
 
@@ -106,6 +109,50 @@ async def test_s25_what_it_shows_is_compared_as_what_it_sells(tmp_path: Path) ->
         h.shop._listing("TEA")["quantity"] = 9  # somebody types a number there
         await h.settle(700)
         assert (field(h), h.shop.shown("TEA")) == (5, 3)
+
+
+async def test_ordered_before_there_is_any_its_units_are_on_top_too(tmp_path: Path) -> None:
+    rules = "rules:\n  - {sku: TEA, pre_order: {units: 5, until: 2027-01-31 09:00}}\n"
+    async with house(tmp_path, fields=GROSS, rules=rules) as h:
+        await h.sells(TEA=0)
+        await h.settle(70)
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (5, 5)
+        await h.shop.place_order("TEA", 2)
+        await h.settle(70)
+        assert (field(h), h.shop.shown("TEA"), h.market.shown("TEA")) == (5, 3, 3)
+
+
+async def test_a_kit_is_on_top_as_often_as_it_was_ordered(tmp_path: Path) -> None:
+    items = "kits:\n  GIFT: {TEA: 2}\n"
+    async with house(tmp_path, fields=GROSS, items=items) as h:
+        h.books.set_item("GIFT", "25.00", "9.00")
+        for channel in (h.shop, h.market):
+            channel.list_item("GIFT", price="25.00")
+        await h.sells(TEA=20)
+        await h.settle(70)
+        await h.shop.place_order("GIFT", 3)
+        h.depot.receive("TEA", "EAST", 2)
+        await h.settle(70)
+        assert (h.shop.shown("GIFT"), h.market.shown("GIFT")) == (8, 8)
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (16, 16)
+
+
+async def test_listed_twice_it_is_told_less_and_never_more(tmp_path: Path) -> None:
+    """Nobody knows from which of its numbers an order came."""
+    items = "aliases:\n  - {sku: TEA, system: shop, their_sku: tee}\n"
+    async with house(tmp_path, fields=GROSS, items=items) as h:
+        h.shop.list_item("tee", price="10.00")
+        await h.sells(TEA=9)
+        await h.settle(70)
+        await h.shop.place_order("TEA", 2)
+        await h.settle(70)
+        assert (h.shop.shown("TEA"), h.shop.shown("tee"), h.market.shown("TEA")) == (5, 7, 7)
+
+
+def test_what_it_says_it_shows_is_what_it_sells_at_most() -> None:
+    said = OfferResult(listing="TEA", place="", outcome="stale", shown=7)
+    [found] = gross.as_offered([said], {("TEA", ""): 5})
+    assert (found.shown, found.outcome) == (2, "stale")
 
 
 async def test_split_divides_with_a_gross_field_and_shows_nothing_twice(tmp_path: Path) -> None:

@@ -443,5 +443,13 @@ def test_once_nothing_is_on_its_way_a_number_read_is_an_anchor_again() -> None:
     assert escrow.drained(quota).ceiling == 0
 
 
+def test_a_gross_number_sold_in_flight_is_not_believed_to_be_left() -> None:
+    """The next raise is written from there: it gave one unit more away than there was."""
+    quota = escrow.intended(Quota(shown=0, ceiling=0), "gross", 1)
+    quota = escrow.sold(quota, 1)  # it arrived, sold, and we heard of that before the answer
+    quota = escrow.acknowledged(quota, "gross", 1, START, sent_at=START, expected=0)
+    assert (quota.shown, quota.ceiling) == (0, 0)
+
+
 def told_nothing(quota: Quota) -> Quota:
     return escrow.acknowledged(quota, "conditional", 0, START, sent_at=START, expected=0)
