@@ -274,8 +274,8 @@ class Play:
         self._breathe()
 
     def two_questions(self) -> None:
-        self._scene_title("Why is the lamp at 0, and what became of the last order?")
-        for words in (["why", LAMP], ["trace", next(n for n in self._lamp_orders if n)]):
+        self._scene_title("Why is the lamp at 0, and where did the last one go?")
+        for words in (["why", LAMP], ["trace", self._who_got_the_lamp()]):
             say(f"  $ truecount {' '.join(words)}\n")
             say(textwrap.indent(self._truecount(*words), "    "))
             self._breathe()
@@ -360,6 +360,14 @@ class Play:
     def _commands(self, state: str) -> list[dict[str, Any]]:
         rows = self._look(lambda own: views.status(own.connection, own.network, own.now))["outbox"]
         return [row for row in rows if row["state"] == state]
+
+    def _who_got_the_lamp(self) -> str:
+        """The order that claimed the last one: either channel may have been the faster."""
+
+        def shipped() -> list[str]:
+            return [name for name in self._lamp_orders if name and self._state(name) == "shipped"]
+
+        return str(until("the last lamp left", shipped)[0])
 
     def _documents(self, kind: str) -> int:
         rows: list[dict[str, Any]] = self._look(lambda own: views.documents(own.connection))
