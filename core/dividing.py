@@ -52,7 +52,7 @@ class Division:
 
     `drained` are quotas that changed because their orders are in; `changes_mode` is
     True where the item is newly divided or newly shared. `numbers` is what may be sold of
-    which item where.
+    which item where, `pre_order` what it may be sold besides, from nowhere.
     """
 
     sku: str
@@ -63,6 +63,7 @@ class Division:
     writes: Mapping[Key, int]
     changes_mode: bool
     numbers: Mapping[tuple[str, str], int]
+    pre_order: int
 
     def here(self, system: str) -> list[Key]:
         return [key for key in self.outlets if key[0] == system and self.rows[key].sku == self.sku]
@@ -181,6 +182,7 @@ class Look:
             writes=writes,
             changes_mode=was != is_now,
             numbers=numbers,
+            pre_order=self._beyond.get(sku, 0),
         )
 
     # -------------------------------------------------------------- outlets

@@ -311,5 +311,6 @@ def _call(row: Row[Any], offer: Mapping[str, Any], until: str) -> View:
         "quantity": offer["quantity"],
         "pool": offer.get("pool"),
         "quota": offer.get("quota"),
+        "because": offer.get("because", ""),
         "outcome": (offer.get("outcome") or row.result) if answered else "in flight",
     }

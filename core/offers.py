@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, bindparam, func, literal_column, select
 
-from core import dividing, kit_lines, quotas, stock
+from core import dividing, escrow, kit_lines, quotas, stock
 from core.clock import stamp
 from core.contract import Offer
 from core.dividing import Basis, Division
@@ -30,11 +30,53 @@ from core.store.schema import lines, listings, orders, published
 from core.work import Work
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the quantity of one offer was computed from. `prove` does so once more (G8).
+
+    pool     units of the locations that serve the listing; below 0 where they are oversold
+    beyond   units of a pre-order, which lie at no location
+    because  why the quantity is not simply the pool; "" if it is
+    quota    of a divided pool: the most it can sell in orders not seen, once this is told
+    """
+
+    pool: int
+    beyond: int = 0
+    because: str = ""
+    quota: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An offer, and how it came about."""
+
+    offer: Offer
+    terms: Terms
+
+    def kept(self, **more: Any) -> Mapping[str, Any]:
+        """As `told` keeps it."""
+        offer, terms = self.offer, self.terms
+        row = {
+            "listing": offer.listing,
+            "place": offer.place,
+            "sku": offer.sku,
+            "quantity": offer.quantity,
+            "shown": offer.shown,
+            "pool": terms.pool,
+            "because": terms.because,
+        }
+        if terms.beyond:
+            row["beyond"] = terms.beyond
+        if terms.quota is not None:
+            row["quota"] = terms.quota
+        return row | more
+
+
 @dataclass(slots=True)
 class Wanted:
     """What a batch of SKUs comes to: offers, the SKUs taken, and the divisions behind them."""
 
-    offers: list[Offer] = field(default_factory=list)
+    offers: list[Computed] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
     divisions: dict[str, Division] = field(default_factory=dict)
 
@@ -51,12 +93,12 @@ def wanted(work: Work, system: str, skus: Sequence[str], basis: Basis) -> Wanted
     for sku in skus:
         division = divisions.get(sku)
         if division is not None and division.is_divided:
-            offers = _divided(work, system, division)
+            offers = _divided(work, system, basis.sellable, division)
         else:
             found = (
                 _shared(work, system, row, basis.sellable, division) for row in by_sku.get(sku, ())
             )
-            offers = [offer for offer in found if offer is not None]
+            offers = [one for one in found if one is not None]
         if result.offers and len(result.offers) + len(offers) > limit:
             break
         result.offers += offers
@@ -183,7 +225,7 @@ def _listings(
 
 def _shared(
     work: Work, system: str, row: Row[Any], sellable: Sellable, division: Division | None
-) -> Offer | None:
+) -> Computed | None:
     if not work.network.serving_place(system, row.place):
         return None  # a place of the channel that no location of ours fills
     pool = pool_of(work, system, row.sku, row.place, sellable)
@@ -197,7 +239,9 @@ def _shared(
             return None  # no difference from it is known before it is read
     if not _may_move(offered, shown):
         return None
-    return _offer(work, row, offered.units, shown)
+    because = "; ".join(offered.because)
+    terms = Terms(pool=pool, beyond=offered.beyond, because=because)
+    return Computed(_offer(work, row, offered.units, shown), terms)
 
 
 def _kept(division: Division | None, row: Row[Any]) -> int | None:
@@ -213,12 +257,18 @@ def _may_move(offered: Offered, shown: int | None) -> bool:
     return offered.direction == "free" or shown is None or offered.units > shown
 
 
-def _divided(work: Work, system: str, division: Division) -> list[Offer]:
+def _divided(work: Work, system: str, sellable: Sellable, division: Division) -> list[Computed]:
     offers = []
     for key in division.here(system):
         if key in division.writes:
-            row, quota = division.rows[key], division.outlets[key].quota
-            offers.append(_offer(work, row, division.writes[key], quota.shown))
+            row, outlet, quantity = division.rows[key], division.outlets[key], division.writes[key]
+            terms = Terms(
+                pool=pool_of(work, system, row.sku, row.place, sellable),
+                beyond=division.pre_order,
+                because="its part of a divided pool",
+                quota=escrow.intended(outlet.quota, outlet.write, quantity).exposure,
+            )
+            offers.append(Computed(_offer(work, row, quantity, outlet.quota.shown), terms))
     return offers
 
 
@@ -273,15 +323,3 @@ def _rank_of(work: Work, system: str, row: Row[Any], sellable: Sellable) -> int:
 def urgency(offers: Iterable[Offer]) -> Urgency:
     """A call is as urgent as the most urgent number in it."""
     return (Urgency.FIRST, Urgency.CUT, Urgency.RAISE)[min(lower_first(o)[0] for o in offers)]
-
-
-def told_row(offer: Offer, **more: Any) -> Mapping[str, Any]:
-    """One offer as `told` keeps it."""
-    return {
-        "listing": offer.listing,
-        "place": offer.place,
-        "sku": offer.sku,
-        "quantity": offer.quantity,
-        "shown": offer.shown,
-        **more,
-    }

@@ -29,6 +29,7 @@ from core.errors import ConnectorError, InDoubt, RateLimited, Rejected
 from core.gross import OnTop
 from core.limiter import urgent
 from core.network import Network
+from core.offers import Computed
 from core.pools import Pools
 from core.publish_rows import tell_again
 from core.restored import Gate
@@ -54,7 +55,7 @@ class Batch:
     seqs: dict[str, int]  # where those that changed stand in the feed
     changed_at: dict[str, str]
     taken: list[str] = field(default_factory=list)  # as many as fit one call
-    offers: list[Offer] = field(default_factory=list)
+    computed: list[Computed] = field(default_factory=list)
     divisions: dict[str, Division] = field(default_factory=dict)
     sent_at: datetime | None = None  # when the call was written down, just before it left
     on_top: OnTop = field(default_factory=dict)  # added where the channel's field is gross
@@ -65,7 +66,11 @@ class Batch:
         self.position = last_step(work.connection)
         wanted = offers.wanted(work, system, self.due, basis)
         self.taken, self.divisions = wanted.taken, wanted.divisions
-        self.offers = sorted(wanted.offers, key=offers.lower_first)
+        self.computed = sorted(wanted.offers, key=lambda one: offers.lower_first(one.offer))
+
+    @property
+    def offers(self) -> list[Offer]:
+        return [one.offer for one in self.computed]
 
     @property
     def seq(self) -> int:
@@ -267,7 +272,7 @@ class Publisher:
                 quota = outlets[system, offer.listing, offer.place].quota
                 quotas.intend(work, system, offer, quota)
                 crash_point("publish.dividing", system)
-        rows = [offers.told_row(offer) for offer in batch.offers]
+        rows = [one.kept() for one in batch.computed]
         told_id = publish_rows.begin_call(
             connection, system, batch.offers, now, batch.position, rows
         )
@@ -303,13 +308,13 @@ class Publisher:
         held = holds.open_refs(work, "listing", system)
         said = [(offer, answered.get((offer.listing, offer.place))) for offer in batch.offers]
         rows = []
-        for offer, result in said:
+        for one, (offer, result) in zip(batch.computed, said, strict=True):
             if result is None:  # the connector did not get to it: nothing was sent
                 soon = now + timedelta(seconds=BACKOFF_S)
                 tell_again(connection, system, offer.sku, soon, "not sent")
                 continue
             self._record_offer(work, system, offer, result, held)
-            rows.append(offers.told_row(offer, outcome=result.outcome, now=result.shown))
+            rows.append(one.kept(outcome=result.outcome, now=result.shown))
         self._record_divided(work, system, batch, said)
         if told_id is not None:
             publish_rows.end_call(connection, told_id, now, rows)
@@ -414,15 +419,15 @@ class Publisher:
 
         def unit(connection: Connection) -> None:
             publish_rows.lose_call(connection, told_id, now, "lost" if lost else "not sent")
-            divided = [offer for offer in batch.offers if offer.sku in batch.divisions]
+            divided = [one for one in batch.computed if one.offer.sku in batch.divisions]
             if lost:
-                quotas.lose(connection, system, map(offers.told_row, divided))
+                quotas.lose(connection, system, [one.kept() for one in divided])
                 for sku in batch.taken:
                     tell_again(connection, system, sku, now, "answer lost")
                 self._read_first(connection, system, now)
                 return
             work = Work.begin(connection, self._network(), self._seal, now)
-            unsent = [(offer, None) for offer in divided]
+            unsent = [(one.offer, None) for one in divided]
             quotas.answered(work, system, unsent, batch.sent_at or now)
             if isinstance(error, Rejected):
                 _show_refusal(work, system, error)

@@ -94,8 +94,9 @@ def _print(found: dict[str, Any], zone: ZoneInfo, *, past: bool) -> None:
     if found["told"]:
         print("\nLast told" + (" by then" if past else ""))
         rows = [{**row, "at": local(row["at"], zone, millis=True)} for row in found["told"]]
-        columns = ["at", "channel", "quantity", "outcome"]
-        print(table(rows, [c for c in columns if any(c in row for row in rows)], indent="  "))
+        columns = ["at", "channel", "quantity", "pool", "quota", "outcome", "because"]
+        said = [c for c in columns if any(row[c] not in (None, "") for row in rows)]
+        print(table(rows, said, indent="  "))
 
 
 def _exposure(found: dict[str, Any]) -> str:

@@ -760,7 +760,7 @@ told = Table(
     _instant("ended_at"),
     _word("result", ""),
     Column("position", Integer),  # the last step the quantities were computed after
-    _word("offers"),  # JSON: [{listing, place, sku, quantity, shown, outcome}]
+    _word("offers"),  # JSON, one for each offer: core.offers.Computed.kept, outcome, now
 )
 Index("told_open", told.c.system, sqlite_where=told.c.ended_at.is_(None))
 

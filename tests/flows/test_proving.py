@@ -336,6 +336,42 @@ async def test_g8_an_offer_above_the_pool_of_its_moment(tmp_path: Path) -> None:
             assert "books was told what it may sell, which is for nobody to say" in log.says()
 
 
+async def test_g8_an_offer_is_what_its_terms_give(tmp_path: Path) -> None:
+    """Too little is as untrue as too much where nothing says why."""
+    async with house(tmp_path) as h:
+        await a_day(h)
+        last = " WHERE id = (SELECT max(id) FROM told WHERE system = 'shop')"
+        with _copied(h) as log:
+            log.spoil(
+                "UPDATE told SET offers = json_set(offers, '$[0].pool', 9, '$[0].quantity', 4)"
+                + last
+            )
+            assert "shop was told 4 of TEA from a pool of 9, and that was 4" in log.says()
+        with _copied(h) as log:
+            log.spoil("UPDATE told SET offers = json_set(offers, '$[0].quantity', 1)" + last)
+            assert "shop was told 1 of TEA, which was to be the whole pool of 4" in log.says()
+
+
+@pytest.mark.parametrize("policy", ["shared", "split"])
+async def test_g8_a_pre_order_is_told_beyond_any_pool_and_says_so(
+    tmp_path: Path, policy: str
+) -> None:
+    rules = "rules:\n  - {sku: TEA, pre_order: {units: 5, until: 2027-01-31 09:00}}\n"
+    async with house(tmp_path, policy=policy, rules=rules) as h:
+        await h.sells(TEA=0)
+        await h.settle(300)
+        assert h.shop.shown("TEA") > 0
+        assert proven(h).findings == []
+        last = [json.loads(r["offers"])[0] for r in h.rows("SELECT offers FROM told ORDER BY id")][
+            -1
+        ]
+        assert (last["pool"], last["beyond"]) == (0, 5)
+        assert last["because"]
+        with _copied(h) as log:
+            log.spoil("UPDATE told SET offers = json_remove(offers, '$[0].beyond')")
+            assert "of TEA, and its pool was 0" in log.says()
+
+
 async def test_the_same_finding_has_the_same_id_and_too_many_are_counted(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await a_day(h)
