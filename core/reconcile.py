@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select
 
-from core import differences, outage_rows, unlisted, views
+from core import differences, outage_rows, overrides, unlisted, views
 from core.clock import Window, local_day, stamp, unstamp
 from core.differences import Booking, Difference, Reads
 from core.lifecycle import State
@@ -59,6 +59,7 @@ class Reconciliation:
     captured_before: int | None = None
     drifts: list[dict[str, Any]] = field(default_factory=list)
     outages: list[dict[str, Any]] = field(default_factory=list)
+    stopped: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -120,6 +121,7 @@ def compare(
         arrivals=_arrivals(connection, window),
         drifts=_drifts(connection, window),
         outages=outage_rows.of_day(connection, window),
+        stopped=overrides.stopped(connection),
         commands=_commands(connection, window),
         release_s=_release_s(connection, window),
         captured_before=len(_placed(connection, local_day(day - timedelta(days=1), network.zone))),

@@ -62,6 +62,7 @@ def sections(found: Reconciliation) -> list[Section]:
         *_money(found),
         _differences(found),
         _waits(found),
+        _stopped(found),
         _coverage(found),
         _arrivals(found),
         _drifts(found),
@@ -362,6 +363,33 @@ def _waits(found: Reconciliation) -> Section | None:
     )
 
 
+def _stopped(found: Reconciliation) -> Section | None:
+    """A stop that is forgotten is a sale lost every day."""
+    if not found.stopped:
+        return None
+    rows = tuple(
+        (
+            row["sku"],
+            row["channel"],
+            row["by"],
+            _clock(found, row["since"]),
+            _clock(found, row["until"]) if row["until"] else "resumed",
+            row["reason"],
+        )
+        for row in found.stopped[:ROWS_MAX]
+    )
+    more = len(found.stopped) - len(rows)
+    return Section(
+        title="Stopped by hand",
+        words=(
+            "Nobody can buy these there. `truecount resume-sell SKU` ends a stop."
+            + (f" {more} more are there." if more > 0 else ""),
+        ),
+        columns=("SKU", "on", "by", "since", "until", "why"),
+        rows=rows,
+    )
+
+
 def _coverage(found: Reconciliation) -> Section:
     rows = tuple(
         (
@@ -592,5 +620,6 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "arrivals": found.arrivals,
         "drifts": found.drifts,
         "outages": found.outages,
+        "stopped": found.stopped,
         "commands": found.commands,
     }

@@ -22,7 +22,16 @@ from typing import Any
 
 import httpx
 
-from core import items_in_force, mappings_in_force, operate, rules_in_force, stock, views
+from core import (
+    items_in_force,
+    mappings_in_force,
+    operate,
+    reconcile,
+    report,
+    rules_in_force,
+    stock,
+    views,
+)
 from core.app import App, build, open_state
 from core.clock import ManualClock
 from core.config import load_config
@@ -368,6 +377,13 @@ class House:
         found = self.rows(sql, *values)
         assert len(found) == 1, f"{len(found)} rows: {sql}"
         return found[0][0] if len(found[0]) == 1 else found[0]
+
+    def mail(self) -> str:
+        """The text of today's mail, as far as nobody was asked to read everything again."""
+        now = self.clock.now()
+        with self.app.store.read() as connection:
+            found = reconcile.compare(connection, self.app.network, now.date(), now, every_s={})
+        return report.as_text(found)
 
     def order(self, system: str, external_id: str) -> sqlite3.Row:
         return self.one(

@@ -12,7 +12,7 @@ import pytest
 from house import ENV, House, house
 from structlog.testing import capture_logs
 
-from core import reconcile, report, views
+from core import views
 from core.cli import main
 from core.serving import gauges
 
@@ -63,17 +63,9 @@ async def test_g11_a_drain_is_announced_before_it_begins_and_told_when_it_is_ove
         assert [line["waiting"] for line in lines if line["event"] == "drain.ended"] == [0]
         assert away(h) == []
         assert len(h.asked()) == 60
-        mail = text_of_the_mail(h)
+        mail = h.mail()
         assert "SYSTEMS THAT WERE AWAY" in mail.upper()
         assert "depot" in mail
-
-
-def text_of_the_mail(h: House) -> str:
-    with h.app.store.read() as connection:
-        found = reconcile.compare(
-            connection, h.app.network, h.clock.now().date(), h.clock.now(), every_s={}
-        )
-    return report.as_text(found)
 
 
 async def test_a_drain_says_how_far_it_is_by_what_was_measured(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -247,6 +248,7 @@ async def test_a_stop_is_told_at_once_and_survives_a_restart(tmp_path: Path) -> 
         }  # fmt: skip
         await h.now()
         assert (shown(h), shown(h, "MUG")) == ((0, 0), (9, 9))
+        assert re.search(r"STOPPED BY HAND\n.*TEA +every channel +Mia .*lot 7", h.mail(), re.DOTALL)
         await h.restart()
         h.depot.receive("TEA", "EAST", 5)
         await h.settle()
@@ -258,6 +260,7 @@ async def test_a_stop_is_told_at_once_and_survives_a_restart(tmp_path: Path) -> 
         }  # fmt: skip
         await h.now()
         assert shown(h) == (14, 14)
+        assert "STOPPED BY HAND" not in h.mail()
         row = h.one("SELECT * FROM overrides")
         assert (row["by"], row["reason"], row["ended_by"]) == ("Mia", "recall of lot 7", "Jo")
 
