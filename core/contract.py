@@ -14,7 +14,8 @@ methods its manifest promises:
 
 It never has a database, a clock, a retry loop, a log of bodies, a field mapping
 or knowledge of another system. `Api` does login, limits, deadlines and sorting
-of answers into our errors; a connector has no try/except around a call.
+of answers into our errors; a connector has no try/except around a call. What it
+touches of an answer it says as types first (core.agreed).
 """
 
 from __future__ import annotations

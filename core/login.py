@@ -366,9 +366,11 @@ class Login:
         except Malformed as error:
             problem = str(error)
         else:
-            if isinstance(answer, dict) and isinstance(answer.get("access_token"), str):
-                return answer
-            problem = words_of(raw.content) or "no access_token in its answer"
+            found: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
+            missing = _missing(found)
+            if not missing:
+                return found
+            problem = words_of(raw.content) or f"no {missing} in its answer"
         what = f"{self._system}: the token endpoint gave no token"
         raise Retry(what, words=problem, status=raw.status)
 
@@ -409,6 +411,18 @@ def _last(state: tenacity.RetryCallState) -> Raw | Lost:
     assert state.outcome is not None
     last: Raw | Lost = state.outcome.result()
     return last
+
+
+def _missing(answer: Mapping[str, Any]) -> str:
+    """What is no text in an answer with a token and has to be, or "".
+
+    It may leave the refresh token out: then ours stays (RFC 6749, 6). But an access token
+    is not used without the refresh token that came with it: with its first use ours may be
+    worth nothing, and we are locked out (H28).
+    """
+    if not isinstance(answer.get("access_token"), str):
+        return "access_token"
+    return "" if isinstance(answer.get("refresh_token", ""), str) else "refresh_token"
 
 
 def _seconds(value: Any) -> float:

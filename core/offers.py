@@ -76,9 +76,13 @@ class Computed:
 class Wanted:
     """What a batch of SKUs comes to: offers, the SKUs taken, and the divisions behind them."""
 
-    offers: list[Computed] = field(default_factory=list)
+    computed: list[Computed] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
     divisions: dict[str, Division] = field(default_factory=dict)
+
+    @property
+    def offers(self) -> list[Offer]:
+        return [one.offer for one in self.computed]
 
 
 def wanted(work: Work, system: str, skus: Sequence[str], basis: Basis) -> Wanted:
@@ -93,15 +97,15 @@ def wanted(work: Work, system: str, skus: Sequence[str], basis: Basis) -> Wanted
     for sku in skus:
         division = divisions.get(sku)
         if division is not None and division.is_divided:
-            offers = _divided(work, system, basis.sellable, division)
+            computed = _divided(work, system, basis.sellable, division)
         else:
             found = (
                 _shared(work, system, row, basis.sellable, division) for row in by_sku.get(sku, ())
             )
-            offers = [one for one in found if one is not None]
-        if result.offers and len(result.offers) + len(offers) > limit:
+            computed = [one for one in found if one is not None]
+        if result.computed and len(result.computed) + len(computed) > limit:
             break
-        result.offers += offers
+        result.computed += computed
         result.taken.append(sku)
         if division is not None:
             result.divisions[sku] = division

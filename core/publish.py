@@ -66,7 +66,7 @@ class Batch:
         self.position = last_step(work.connection)
         wanted = offers.wanted(work, system, self.due, basis)
         self.taken, self.divisions = wanted.taken, wanted.divisions
-        self.computed = sorted(wanted.offers, key=lambda one: offers.lower_first(one.offer))
+        self.computed = sorted(wanted.computed, key=lambda one: offers.lower_first(one.offer))
 
     @property
     def offers(self) -> list[Offer]:

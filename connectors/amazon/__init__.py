@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from connectors.amazon import forms
 from connectors.amazon.carriers import carrier_of
+from core.agreed import agreed
 from core.contract import (
     Answer,
     Api,
@@ -25,7 +27,7 @@ from core.contract import (
     Receipt,
     Setup,
 )
-from core.errors import ConnectorError, InDoubt, Rejected, Retry
+from core.errors import ConnectorError, InDoubt, Rejected
 from core.model import ConfirmShipment
 
 _ORDERS = "/orders/2026-01-01/orders"
@@ -66,7 +68,7 @@ class Amazon:
     async def fetch(self, resource: str, external_id: str) -> Item | None:
         if resource == "order":
             order = await self._order(external_id, _ORDER_DATA)
-            return _order_item(order) if order else None
+            return _order_item(order) if order is not None else None
         answer = await self._get(
             "getListingsItem",
             self._listing_path(external_id),
@@ -75,8 +77,7 @@ class Amazon:
         )
         if answer.status == 404:
             return None
-        _member(answer, "sku", "getListingsItem")
-        return _listing_item(answer.body)
+        return _listing_item(agreed(answer, forms.Listing, "getListingsItem"))
 
     async def _orders(self, since: str, page: str) -> Page:
         """One page. Our token is `bound|token`: a pass keeps the bound of its first page."""
@@ -93,23 +94,25 @@ class Amazon:
         answer = await self._get("searchOrders", _ORDERS, params)
         # The echo is Amazon's own "complete up to here", at least two minutes ago. Without
         # one the next pass reads the same span again: slow, but nothing is skipped.
-        orders = _member(answer, "orders", "searchOrders")
-        bound = bound or answer.body.get("lastUpdatedBefore") or since
-        following = (answer.body.get("pagination") or {}).get("nextToken")
+        found = agreed(answer, forms.SearchOrders, "searchOrders")
+        bound = bound or found.get("lastUpdatedBefore") or since
+        following = _following(found.get("pagination"))
         return Page(
-            items=[_order_item(order) for order in orders],
+            items=[_order_item(order) for order in found["orders"]],
             next=f"{bound}|{following}" if following else None,
             since=bound,
         )
 
-    async def _order(self, order: str, included: str) -> Json:
+    async def _order(self, order: str, included: str) -> forms.Order | None:
         answer = await self._get(
             "getOrder",
             f"{_ORDERS}/{quote(order, safe='')}",
             {"includedData": included},
             expect=_ABSENT,
         )
-        return _member(answer, "order", "getOrder") if answer.status != 404 else None
+        if answer.status == 404:
+            return None
+        return agreed(answer, forms.GetOrder, "getOrder")["order"]
 
     async def _listings(self, page: str) -> Page:
         """One page of a walk by creation date, in windows of the 1000 a search can show.
@@ -130,11 +133,11 @@ class Amazon:
         if token:
             params["pageToken"] = token
         answer = await self._get("searchListingsItems", f"{_LISTINGS}/{self.seller}", params)
-        found = _member(answer, "items", "searchListingsItems")
-        following = (answer.body.get("pagination") or {}).get("nextToken")
+        found = agreed(answer, forms.SearchListings, "searchListingsItems")
+        listings, following = found["items"], _following(found.get("pagination"))
         return Page(
-            items=[_listing_item(one) for one in found],
-            next=_next_listings(window, int(seen) + len(found), following, found),
+            items=[_listing_item(one) for one in listings],
+            next=_next_listings(window, int(seen) + len(listings), following, listings),
         )
 
     # ------------------------------------------------------------ telling
@@ -161,7 +164,7 @@ class Amazon:
     async def find(self, command: Command) -> Receipt | None:
         parcel: ConfirmShipment = command.record
         order = await self._order(parcel.order, "PACKAGES")
-        for package in (order or {}).get("packages") or []:
+        for package in (order.get("packages") or []) if order is not None else []:
             if _is_parcel(package, parcel):
                 return Receipt(reference=package["packageReferenceId"], already=True)
         return None
@@ -208,9 +211,7 @@ class Amazon:
             budget="patchListingsItem",
         )
         self._observe("patchListingsItem", answer)
-        if not isinstance(answer.body, dict) or "status" not in answer.body:
-            raise InDoubt("patchListingsItem", words=_words(answer.body, "errors"))
-        if answer.body["status"] == "INVALID":
+        if agreed(answer, forms.Patched, "patchListingsItem", writes=True)["status"] == "INVALID":
             return _result(offer, "rejected", words=_words(answer.body, "issues"))
         return _result(offer, "accepted")
 
@@ -256,29 +257,32 @@ class Amazon:
         return f"{_LISTINGS}/{self.seller}/{quote(sku, safe='')}"
 
 
-def _member(answer: Answer, name: str, operation: str) -> Json:
-    """What a read is about. A 200 without it is a failure in disguise, not an empty list (H47)."""
-    if not isinstance(answer.body, dict) or name not in answer.body:
-        words = f"the answer has no {name}: {_words(answer.body, 'errors')}"
-        raise Retry(operation, words=words, status=answer.status)
-    return answer.body[name]
+def _following(pagination: forms.Pagination | None) -> str | None:
+    return pagination.get("nextToken") if pagination else None
 
 
-def _order_item(order: Json) -> Item:
+def _order_item(order: forms.Order) -> Item:
     return Item(external_id=order["orderId"], revision=order["lastUpdatedTime"], body=order)
 
 
-def _listing_item(listing: Json) -> Item:
+def _listing_item(listing: forms.Listing) -> Item:
     return Item(external_id=listing["sku"], body=listing)
 
 
-def _next_listings(window: str, seen: int, token: str | None, found: Json) -> str | None:
+def _next_listings(
+    window: str, seen: int, token: str | None, found: Sequence[forms.Listing]
+) -> str | None:
     """Amazon's next page, or the window after a full one, or the end."""
     if token:
         return f"{window}|{seen}|{token}"
     if seen < _LISTINGS_A_WINDOW:
         return None
-    created = [summary["createdDate"] for one in found for summary in one.get("summaries") or []]
+    created = [
+        summary["createdDate"]
+        for one in found
+        for summary in one.get("summaries") or []
+        if "createdDate" in summary
+    ]
     if not created or max(created) == window:
         # The date is inclusive, so the same window again would be asked for ever.
         raise Rejected("Amazon shows 1000 listings of one instant; the rest cannot be listed")
@@ -297,7 +301,7 @@ def _package(parcel: ConfirmShipment) -> dict[str, Json]:
     }
 
 
-def _is_parcel(package: Json, parcel: ConfirmShipment) -> bool:
+def _is_parcel(package: forms.Package, parcel: ConfirmShipment) -> bool:
     """The same number, unless Amazon shows another parcel's tracking under it.
 
     Somebody who confirmed by hand in Seller Central took number 1; then ours is not
@@ -320,7 +324,12 @@ def _result(offer: Offer, outcome: Outcome, words: str = "") -> OfferResult:
 def _words(body: Json, field: str) -> str:
     """Amazon's own sentences; a 200 with INVALID carries them as `issues`."""
     said = body.get(field) if isinstance(body, dict) else None
-    return "; ".join(str(one.get("message", one)) for one in said or []) or "no reason given"
+    words = [one.get("message") if isinstance(one, dict) else one for one in _listed(said)]
+    return "; ".join(one for one in words if isinstance(one, str)) or "no reason given"
+
+
+def _listed(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _verdict(answer: Answer, *, fine: frozenset[int]) -> str:

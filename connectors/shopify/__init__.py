@@ -15,12 +15,13 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.shopify import documents as ask
-from connectors.shopify import shipping
+from connectors.shopify import forms, shipping
 from connectors.shopify.graphql import Graph, refuse
 from connectors.shopify.standing import standing
 from connectors.shopify.stock import Stock, available
+from core.agreed import unlike
 from core.contract import Command, Event, Item, Offer, OfferResult, Page, Push, Receipt, Setup
-from core.errors import Hold, InvariantBroken, Rejected, Retry
+from core.errors import Hold, InDoubt, InvariantBroken, Rejected, Retry
 from core.model import ConfirmShipment
 
 #: Pages of one order's lines, one item's levels or the subscriptions: beyond any real one.
@@ -117,7 +118,9 @@ class Shopify:
             lines = {**following, "nodes": [*lines["nodes"], *following["nodes"]]}
         else:
             raise Rejected(f"order {node['name']} has more lines than {PAGES_MAX} pages hold")
-        body = standing({**node, "lineItems": lines})
+        whole = {**node, "lineItems": lines}
+        # What cannot be calculated with is kept as it came, and held where it is mapped.
+        body = whole if unlike(whole, forms.Standing) else standing(whole)
         return Item(external_id=node["id"], revision=node["updatedAt"], body=body)
 
     async def _listings(self, page: str | None) -> Page:
@@ -193,6 +196,8 @@ class Shopify:
         if payload["userErrors"]:
             await self._moved(shipment, seen)
             raise refuse(f"Shopify refuses a parcel of {shipment.number}", payload["userErrors"])
+        if payload["fulfillment"] is None:
+            raise InDoubt(f"Shopify names no fulfillment for a parcel of {shipment.number}")
         return str(payload["fulfillment"]["id"])
 
     async def _moved(self, shipment: ConfirmShipment, seen: Mapping[str, Any]) -> None:

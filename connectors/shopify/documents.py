@@ -8,6 +8,9 @@ does not know (`@idempotent`, a present `changeFromQuantity`) are pinned in test
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from connectors.shopify import forms
 
 #: Orders of one page; with nested lines 250 of them exceed the cost of a single query.
 ORDERS_PAGE = 50
@@ -20,11 +23,15 @@ QUANTITIES_MAX = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One operation. `points` is our estimate; every answer corrects the limiter."""
+    """One operation. `points` is our estimate; every answer corrects the limiter.
+
+    `gives` is the form of what we touch of its answer.
+    """
 
     name: str
     text: str
     points: int
+    gives: type[Any]
     writes: bool = False
 
 
@@ -74,6 +81,7 @@ _ORDER = f"""
 
 ORDERS = Document(
     name="Orders",
+    gives=forms.Orders,
     points=100,
     # Without sortKey Shopify sorts by PROCESSED_AT and a watermark loses edits silently.
     text=f"""query Orders($query:String,$after:String){{
@@ -86,12 +94,14 @@ ORDERS = Document(
 
 ORDER = Document(
     name="Order",
+    gives=forms.Order,
     points=40,
     text=f"query Order($id:ID!){{order(id:$id){{{_ORDER}}}}}",
 )
 
 ORDER_LINES = Document(
     name="OrderLines",
+    gives=forms.OrderLines,
     points=20,
     text=f"""query OrderLines($id:ID!,$after:String){{
   order(id:$id){{id updatedAt lineItems(first:{LINES_PAGE},after:$after){_LINES}}}
@@ -109,6 +119,7 @@ _LEVELS = """{
 
 LISTINGS = Document(
     name="Listings",
+    gives=forms.Listings,
     points=60,
     text=f"""query Listings($after:String){{
   productVariants(first:{VARIANTS_PAGE},after:$after,sortKey:ID){{
@@ -127,6 +138,7 @@ LISTINGS = Document(
 
 ITEM_LEVELS = Document(
     name="ItemLevels",
+    gives=forms.ItemLevels,
     points=10,
     text=f"""query ItemLevels($id:ID!,$after:String){{
   inventoryItem(id:$id){{id inventoryLevels(first:{LEVELS_PAGE},after:$after){_LEVELS}}}
@@ -135,6 +147,7 @@ ITEM_LEVELS = Document(
 
 LEVELS_AT = Document(
     name="LevelsAt",
+    gives=forms.LevelsAt,
     points=30,
     # One location by its id: the answer cannot be cut off by paging.
     text="""query LevelsAt($ids:[ID!]!,$location:ID!){
@@ -149,6 +162,7 @@ LEVELS_AT = Document(
 
 SET_QUANTITIES = Document(
     name="SetQuantities",
+    gives=forms.SetQuantities,
     points=10,
     writes=True,
     # The directive belongs on the field. Required at run time since 2026-04, and the
@@ -168,6 +182,7 @@ FULFILLMENT_LINES_MAX = 100
 
 SHIPPING = Document(
     name="Shipping",
+    gives=forms.Shipping,
     points=100,
     text=f"""query Shipping($id:ID!){{
   order(id:$id){{
@@ -197,6 +212,7 @@ SHIPPING = Document(
 
 FULFILL = Document(
     name="Fulfill",
+    gives=forms.Fulfill,
     points=10,
     writes=True,
     text="""mutation Fulfill($fulfillment:FulfillmentInput!){
@@ -209,6 +225,7 @@ FULFILL = Document(
 
 SUBSCRIPTIONS = Document(
     name="Subscriptions",
+    gives=forms.Subscriptions,
     points=20,
     text="""query Subscriptions($after:String){
   webhookSubscriptions(first:100,after:$after){
@@ -220,6 +237,7 @@ SUBSCRIPTIONS = Document(
 
 SUBSCRIBE = Document(
     name="Subscribe",
+    gives=forms.Subscribe,
     points=10,
     writes=True,
     text="""mutation Subscribe($topic:WebhookSubscriptionTopic!,$uri:String!){
@@ -232,6 +250,7 @@ SUBSCRIBE = Document(
 
 PROBE = Document(
     name="Probe",
+    gives=forms.Probe,
     points=3,
     text="query Probe{currentAppInstallation{accessScopes{handle}} shop{name currencyCode}}",
 )

@@ -8,9 +8,12 @@ where they become our words.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
+from connectors.shopify import forms
 from connectors.shopify.documents import Document
+from core.agreed import agreed_part, unlike
 from core.contract import Answer, Api, Json
 from core.errors import InDoubt, LoginNeeded, RateLimited, Rejected, Retry
 
@@ -75,11 +78,13 @@ class Graph:
         if not isinstance(data, dict):
             unclear = InDoubt if document.writes else Retry
             raise unclear(f"Shopify answered {document.name} with neither data nor errors")
+        what = f"Shopify's {document.name}"
+        agreed_part(data, document.gives, what, writes=document.writes, beside=answer)
         return data
 
     def _observe(self, cost: Mapping[str, Any]) -> None:
-        bucket = cost.get("throttleStatus")
-        if not isinstance(bucket, dict):
+        bucket = _bucket(cost)
+        if bucket is None:
             return
         self._api.observe(
             BUDGET,
@@ -130,10 +135,16 @@ def _cost(body: Json) -> dict[str, Any]:
     return cost if isinstance(cost, dict) else {}
 
 
+def _bucket(cost: Mapping[str, Any]) -> forms.Bucket | None:
+    """What is left to spend, where the answer says so in words we can count with."""
+    bucket = cost.get("throttleStatus")
+    return None if unlike(bucket, forms.Bucket) else cast(forms.Bucket, bucket)
+
+
 def _wait(cost: Mapping[str, Any]) -> float:
     """(requested - available) / restoreRate: when the bucket can pay for this call."""
-    bucket = cost.get("throttleStatus")
-    if not isinstance(bucket, dict) or not bucket.get("restoreRate"):
+    bucket, wanted = _bucket(cost), cost.get("requestedQueryCost") or 0
+    if bucket is None or not bucket["restoreRate"] or not isinstance(wanted, int | Decimal):
         return WAIT_S
-    missing = float(cost.get("requestedQueryCost") or 0) - float(bucket["currentlyAvailable"])
+    missing = float(wanted) - float(bucket["currentlyAvailable"])
     return min(WAIT_S_MAX, max(0.1, missing / float(bucket["restoreRate"])))

@@ -75,7 +75,7 @@ class Stock:
             key = root if generation == 1 else f"{root}-{generation}"
             data = await self._graph.ask(SET_QUANTITIES, {"key": key, "input": _input(batch, key)})
             errors: Errors = data["inventorySetQuantities"]["userErrors"]
-            codes = {error["code"] for error in errors}
+            codes = {error.get("code") for error in errors}
             if "IDEMPOTENCY_CONCURRENT_REQUEST" in codes:
                 raise Retry("Shopify still works on the same stock write", words=words_of(errors))
             if "IDEMPOTENCY_KEY_PARAMETER_MISMATCH" in codes:
@@ -102,7 +102,10 @@ class Stock:
 
 
 def available(level: Mapping[str, Any]) -> int:
-    return next(int(one["quantity"]) for one in level["quantities"] if one["name"] == "available")
+    for one in level["quantities"]:
+        if one["name"] == "available":
+            return int(one["quantity"])
+    raise Retry("Shopify does not say how much is available where we asked for it")
 
 
 def _verdict(offer: Offer, errors: Errors, shown: Mapping[tuple[str, str], int]) -> OfferResult:
@@ -111,7 +114,7 @@ def _verdict(offer: Offer, errors: Errors, shown: Mapping[tuple[str, str], int])
             listing=offer.listing,
             place=offer.place,
             outcome="rejected",
-            words=words_of([error for error in errors if error["code"] not in _STALE]),
+            words=words_of([error for error in errors if error.get("code") not in _STALE]),
         )
     # An identical retry after success comes back as stale too: then `now` is our number. But so
     # it is where the channel sold just as many units as we took away, and what it sold still
@@ -131,7 +134,7 @@ def _accepted(offer: Offer, shown: int) -> OfferResult:
 
 
 def _only_stale(errors: Errors) -> bool:
-    return all(error["code"] in _STALE for error in errors)
+    return all(error.get("code") in _STALE for error in errors)
 
 
 def _blame(errors: Errors, size: int) -> dict[int, list[Mapping[str, Any]]]:
@@ -142,7 +145,7 @@ def _blame(errors: Errors, size: int) -> dict[int, list[Mapping[str, Any]]]:
     """
     blamed: dict[int, list[Mapping[str, Any]]] = {}
     for error in errors:
-        path = [str(part) for part in error["field"] or ()]
+        path = [str(part) for part in error.get("field") or ()]
         numbers = [int(part) for part in path if part.isdigit()]
         if numbers and numbers[0] < size:
             blamed.setdefault(numbers[0], []).append(error)

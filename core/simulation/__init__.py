@@ -3,6 +3,7 @@
     scenario   what happens in one run: drawn from its seed, before anything runs
     loop       virtual time: an event loop that jumps to its next timer
     world      the systems outside, with their true state
+    logins     one-time refresh tokens, before a system
     wires      the network between us and them, with everything that goes wrong there
     machine    the computer the daemon runs on: it crashes, its disk is full, its clock is set
     people     buyers, pickers, and whoever edits a mapping

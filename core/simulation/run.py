@@ -25,7 +25,14 @@ from core.simulation.machine import Machine
 from core.simulation.people import People
 from core.simulation.scenario import HOUR, MINUTE, Scenario, Shock, draw
 from core.simulation.wires import Network
-from core.simulation.world import World, cast_folder, configuration, environment, kinds
+from core.simulation.world import (
+    World,
+    cast_folder,
+    configuration,
+    environment,
+    kinds,
+    own_connectors,
+)
 from core.store import backup
 
 START = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -113,7 +120,8 @@ class Run:
         path = self.folder / "config.yaml"
         path.write_text(configuration(self.scenario, self.mappings), encoding="utf-8")
         (self.folder / "state").mkdir()
-        return load_config(path, environment(self.scenario))
+        own = own_connectors(self.scenario, self.folder / "connectors")
+        return load_config(path, environment(self.scenario), own)
 
     @cached_property
     def mappings(self) -> Path:

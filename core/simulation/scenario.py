@@ -7,7 +7,7 @@ Rates are drawn per run: some days are calm, some have one disease, some have al
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 HOUR = 3600.0
@@ -28,11 +28,12 @@ class Member:
     name: str
     connector: str
     role: str
+    one_time: bool = False  # its refresh tokens are good once (core.simulation.logins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How often each thing goes wrong: a probability per call, of the last three per push."""
+    """How often each thing goes wrong: a probability per call, or per push."""
 
     slow: float = 0.0  # up to a minute until the answer is here; longer than most will wait
     unreachable: float = 0.0
@@ -47,6 +48,13 @@ class Faults:
     push_lost: float = 0.0
     push_late: float = 0.0
     push_twice: float = 0.0
+    wrong_type: float = 0.0  # one value of an answer is of another kind (T7)
+    logged_out: float = 0.0  # our access token ends before its time (H28)
+
+
+#: Drawn later than the others, with a chance of their own: the seeds that found something
+#: before these were there are the same days still.
+LATER = ("wrong_type", "logged_out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +123,7 @@ def _chance(seed: int, subject: str) -> random.Random:
 def draw(seed: int, hours: float, kinds: dict[str, dict[str, object]]) -> Scenario:
     """`kinds`: the connectors that may take part, each with its role and how many at most."""
     rng = _chance(seed, "cast")
-    cast = _cast(rng, kinds)
+    cast = _with_logins(_cast(rng, kinds), kinds, _chance(seed, "logins"))
     policy = rng.choice(("shared", "split", "adaptive"))
     shocks_rng = _chance(seed, "shocks")
     return Scenario(
@@ -132,7 +140,10 @@ def draw(seed: int, hours: float, kinds: dict[str, dict[str, object]]) -> Scenar
         safety=rng.choice((0, 0, 0, 2)),
         linger_s=rng.choice((0.0, 0.05, 2.0)),
         moody=rng.random() < 0.4,
-        faults=_faults(_chance(seed, "faults")),
+        faults=Faults(
+            **_faults(_chance(seed, "faults"), [one for one in _FAULTS if one not in LATER]),
+            **_faults(_chance(seed, "later faults"), LATER),
+        ),
         outages=_outages(_chance(seed, "outages"), [one.name for one in cast], hours),
         shocks=_shocks(shocks_rng, hours),
     )
@@ -156,12 +167,23 @@ def _cast(rng: random.Random, kinds: dict[str, dict[str, object]]) -> tuple[Memb
     return tuple(cast)
 
 
-def _faults(rng: random.Random) -> Faults:
+def _with_logins(
+    cast: tuple[Member, ...], kinds: dict[str, dict[str, object]], rng: random.Random
+) -> tuple[Member, ...]:
+    return tuple(
+        replace(one, one_time="one_time" in kinds[one.connector] and rng.random() < 0.5)
+        for one in cast
+    )
+
+
+_FAULTS = tuple(one.name for one in fields(Faults))
+
+
+def _faults(rng: random.Random, names: Sequence[str]) -> dict[str, float]:
     """A third of the days are calm, a third have one disease, a third have all of them."""
-    names = [one.name for one in fields(Faults)]
     ill = rng.choice(("none", "one", "all"))
     sick = {"none": [], "one": [rng.choice(names)], "all": names}[ill]
-    return Faults(**{name: rng.choice((0.01, 0.03, 0.1)) for name in sick})
+    return {name: rng.choice((0.01, 0.03, 0.1)) for name in sick}
 
 
 def _outages(rng: random.Random, systems: list[str], hours: float) -> tuple[Outage, ...]:

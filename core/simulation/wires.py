@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import httpx
+import orjson
 
 from core.simulation.journal import Journal
 from core.simulation.loop import VirtualLoop
-from core.simulation.scenario import UPLINK, Faults, Outage, Scenario
+from core.simulation.scenario import LATER, UPLINK, Faults, Outage, Scenario
 from core.simulation.world import Asgi, World
 
 #: Seconds a request takes to arrive, and its answer to come back, on an ordinary day.
@@ -132,6 +133,7 @@ class Wires(httpx.AsyncBaseTransport):
         self._system = system
         self._alive = alive
         self._chance = chance
+        self._later = network.scenario.chance(f"later:{system}")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if not self._alive():
@@ -150,7 +152,7 @@ class Wires(httpx.AsyncBaseTransport):
             out_s = chance.uniform(0, OUT_LONGEST_S)
             back_s = chance.uniform(0, BACK_LONGEST_S)
         answer: asyncio.Future[Reply | Exception] = network.loop.create_future()
-        fate = _fate(faults, chance)
+        fate = _fate(faults, chance, self._later)
         network.loop.spawn(self._travel(request, body, fate, (out_s, back_s), answer))
         reply = await answer
         if isinstance(reply, Exception):
@@ -200,7 +202,9 @@ class Wires(httpx.AsyncBaseTransport):
     async def _done(self, request: httpx.Request, body: bytes, fate: str) -> Reply | Exception:
         network = self._network
         path = request.url.path.removeprefix(f"/{self._system}")
-        reply = await ask(network.world.systems[self._system].fake, request, path, body)
+        if fate == "logged_out" and not network.world.log_out(self._system):
+            fate = ""
+        reply = await ask(network.world.doors[self._system], request, path, body)
         self._note(request, f"{reply.status}{f' {fate}' if fate else ''}")
         for look in network.after_call:
             look(self._system, request, reply.status)
@@ -214,6 +218,9 @@ class Wires(httpx.AsyncBaseTransport):
                 return Reply(reply.status, kept, reply.body[: len(reply.body) // 2])
             case "page":
                 return Reply(200, [(b"content-type", b"text/html")], _PAGE)
+            case "wrong_type":
+                kept = [pair for pair in reply.headers if pair[0].lower() != b"content-length"]
+                return Reply(reply.status, kept, _wrong_type(reply.body, self._later))
         return reply
 
     def _note(self, request: httpx.Request, what: str) -> None:
@@ -227,10 +234,34 @@ _FATES = (
 )
 
 
-def _fate(faults: Faults, chance: random.Random) -> str:
+def _fate(faults: Faults, chance: random.Random, later: random.Random) -> str:
     """What becomes of one call. Always so many draws, so that a fault more moves nothing else."""
-    drawn = [chance.random() < getattr(faults, name) for name in _FATES]
-    return next((name for name, hit in zip(_FATES, drawn, strict=True) if hit), "")
+    drawn = {name: chance.random() < getattr(faults, name) for name in _FATES}
+    drawn |= {name: later.random() < getattr(faults, name) for name in LATER}
+    return next((name for name, hit in drawn.items() if hit), "")
+
+
+def _wrong_type(body: bytes, chance: random.Random) -> bytes:
+    """The same answer, one value of which is of a kind that it can never be."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    places = list(_places(found))
+    if places:
+        inside, key = chance.choice(places)
+        value = inside[key]
+        inside[key] = "planted" if isinstance(value, dict | list) else {"planted": [value]}
+    return orjson.dumps(found)
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every value inside, as its container and its key there."""
+    if isinstance(value, dict | list):
+        keys: Iterable[Any] = value if isinstance(value, dict) else range(len(value))
+        for key in keys:
+            yield value, key
+            yield from _places(value[key])
 
 
 def _plain(status: int, headers: list[tuple[bytes, bytes]] | None = None) -> Reply:

@@ -15,8 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from core.fake import Sells
 from core.fakehost import Hosted, System
+from core.simulation.logins import Door, Tokens
 from core.simulation.loop import TrueTime
 from core.simulation.scenario import BOOKS, DEPOT, Member, Scenario
 
@@ -53,11 +56,14 @@ class World:
         self.systems: dict[str, Hosted] = {}
         self.clocks: dict[str, Callable[[], datetime]] = {}
         self.channels: dict[str, Sells] = {}
+        self.doors: dict[str, Asgi] = {}
+        self.tokens: dict[str, Tokens] = {}
         self.received: dict[str, int] = dict.fromkeys(scenario.skus, 0)
         skews = scenario.chance("clocks")
         for member in scenario.cast:
             skew_s = skews.choice((0.0, 0.0, skews.uniform(-600, 600)))
             self.systems[member.name] = self._hosted(member, carry, skew_s)
+            self.doors[member.name] = self._door(member)
         for member in scenario.channels:
             acts = importlib.import_module(f"connectors.{member.connector}.acts")
             self.channels[member.name] = acts.Acts(self.fake(member.name))
@@ -72,6 +78,26 @@ class World:
     @property
     def books(self) -> Any:
         return self.fake(BOOKS)
+
+    def _door(self, member: Member) -> Asgi:
+        """What is reached from outside: the fake, or its login before it."""
+        fake: Asgi = self.fake(member.name)
+        if not member.one_time:
+            return fake
+        words = kinds()[member.connector]["one_time"]
+        self.tokens[member.name] = Tokens(self.clocks[member.name])
+        inside = f"Bearer {words['inside']}".encode()
+        return Door(fake, self.tokens[member.name], path=words["path"], inside=inside)
+
+    def log_out(self, system: str) -> bool:
+        """Access tokens of this system end now; False where there are none that end."""
+        if system in self.tokens:
+            self.tokens[system].expire()
+        elif hasattr(self.fake(system), "expire_tokens"):
+            self.fake(system).expire_tokens()
+        else:
+            return False
+        return True
 
     def _hosted(self, member: Member, carry: Carrier, skew_s: float) -> Hosted:
         kind = kinds()[member.connector]
@@ -127,11 +153,43 @@ def _filled(words: Mapping[str, str], member: Member) -> dict[str, str]:
 # ------------------------------------------------------------------ our side of it
 
 
+def _ours(member: Member, what: str) -> Mapping[str, str]:
+    """The settings or secrets that our side is given."""
+    kind = kinds()[member.connector]
+    words = dict(kind[what])
+    if member.one_time:
+        words = words | kind["one_time"][what] if what == "settings" else kind["one_time"][what]
+    return _filled(words, member)
+
+
+def own_connectors(scenario: Scenario, folder: Path) -> list[Path]:
+    """Where the manifests lie that differ from ours: with a login of one-time tokens."""
+    for member in scenario.cast:
+        if member.one_time:
+            kind = kinds()[member.connector]["one_time"]
+            text = (cast_folder() / member.connector / "manifest.yaml").read_text("utf-8")
+            manifest = yaml.safe_load(text)
+            manifest["name"] = _connector(member)
+            manifest["login"] = kind["login"]
+            for what in ("settings", "secrets"):
+                needs = {name: {"required": True, "what": name} for name in kind[what]}
+                kept = manifest[what] if what == "settings" else {}
+                manifest[what] = kept | needs
+            own = folder / _connector(member)
+            own.mkdir(parents=True, exist_ok=True)
+            (own / "manifest.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    return [folder]
+
+
+def _connector(member: Member) -> str:
+    return f"one_time_{member.connector}" if member.one_time else member.connector
+
+
 def environment(scenario: Scenario) -> dict[str, str]:
     """The secrets, as the daemon finds them."""
     found = {"SEAL": _SEAL}
     for member in scenario.cast:
-        for name, value in _filled(kinds()[member.connector]["secrets"], member).items():
+        for name, value in _ours(member, "secrets").items():
             found[f"{member.name}_{name}".upper()] = value
     return found
 
@@ -150,7 +208,7 @@ def configuration(scenario: Scenario, mappings: Path) -> str:
                 "policy": scenario.policy,
                 "linger": f"{round(scenario.linger_s * 1000)}ms",
             },
-            "systems": {one.name: _system(scenario, one) for one in scenario.cast},
+            "systems": {one.name: _system(scenario, one, mappings) for one in scenario.cast},
             "locations": {
                 "main": {
                     "at": {DEPOT: "EAST", BOOKS: "MAIN"},
@@ -170,8 +228,7 @@ def configuration(scenario: Scenario, mappings: Path) -> str:
     )
 
 
-def _system(scenario: Scenario, member: Member) -> dict[str, Any]:
-    kind = kinds()[member.connector]
+def _system(scenario: Scenario, member: Member, mappings: Path) -> dict[str, Any]:
     every = scenario.every_s
     paces = {
         "channel": {"order": every, "listing": 3 * every},
@@ -179,13 +236,13 @@ def _system(scenario: Scenario, member: Member) -> dict[str, Any]:
         "books": {"document": 2 * every, "price": 4 * every, "stock_reading": 4 * every},
     }
     found: dict[str, Any] = {
-        "connector": member.connector,
+        "connector": _connector(member),
         "network": "private",
-        "settings": {
-            "base_url": f"{_BASE}/{member.name}",
-            **_filled(kind["settings"], member),
+        "mappings": str(mappings / member.connector),
+        "settings": {"base_url": f"{_BASE}/{member.name}", **_ours(member, "settings")},
+        "secrets": {
+            name: f"${{{member.name}_{name}}}".upper() for name in _ours(member, "secrets")
         },
-        "secrets": {name: f"${{{member.name}_{name}}}".upper() for name in kind["secrets"]},
         "every": {name: f"{seconds:g}s" for name, seconds in paces[member.role].items()},
     }
     if member.role == "warehouse":

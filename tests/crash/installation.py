@@ -33,8 +33,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from core.cli.scene import Remote
 from core.crash import VARIABLE
+from core.simulation.logins import FIRST
 from tests.crash.own_connectors import install
-from tests.crash.systems import FIRST, INSIDE
+from tests.crash.systems import INSIDE
 from tests.flows.house import ROOT
 
 #: How long anything may take on a machine that does ten other things. Nothing is judged by it.

@@ -226,7 +226,8 @@ class DividedWarehouse(TrueWarehouse):
 
     def its_answer_is_lost(self, name: str) -> None:
         self.channels[name].attempt = None
-        row = offers.told_row(self.sent.pop(name))
+        offer = self.sent.pop(name)
+        row = {"listing": offer.listing, "place": offer.place, "sku": offer.sku}
         self.decide(lambda work: quotas.lose(work.connection, name, [row]))
 
     def somebody_looks(self, name: str) -> None:

@@ -331,6 +331,18 @@ async def test_an_answer_without_a_token_is_not_a_login(body):
         await a_login(TokenEndpoint(raw(200, body))).headers()
 
 
+async def test_an_access_token_is_not_used_without_the_refresh_token_beside_it():
+    """A day of the simulation was locked out by this: an answer with a value of another kind."""
+    odd = {"access_token": "canary-access", "refresh_token": {"planted": 1}, "expires_in": 3600}
+    endpoint, memory = TokenEndpoint(raw(200, odd)), Memory()
+    login = a_login(endpoint, memory)
+    with pytest.raises(Retry, match="gave no token") as caught:
+        await login.headers()
+    assert caught.value.words == "no refresh_token in its answer"
+    assert memory.kept == {}
+    assert await login.headers() == {"x-amz-access-token": "canary-access-1"}
+
+
 async def test_when_the_login_itself_ends_is_known_from_its_answers_and_outlives_a_restart():
     endpoint, memory = TokenEndpoint(rotates=False), Memory()
     clock = ManualClock(datetime(2026, 11, 25, tzinfo=UTC))
