@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, case, update
+from sqlalchemy.dialects.sqlite import insert
 
 from core.clock import stamp
-from core.store.schema import cursors
+from core.store.schema import cursors, fetches
 
 
 def sweep_now(
@@ -39,4 +40,37 @@ def sweep_by(connection: Connection, system: str, resource: str, at: datetime) -
             cursors.c.system == system, cursors.c.resource == resource, cursors.c.due_at > stamp(at)
         )
         .values(due_at=stamp(at))
+    )
+
+
+def go_back(
+    connection: Connection, system: str, resource: str, since: str | None, now: datetime
+) -> bool:
+    """Read it again from this watermark, now. False: a pass is running, and goes on first.
+
+    One that is to be read from its beginning stays so.
+    """
+    done = connection.execute(
+        update(cursors)
+        .where(cursors.c.system == system, cursors.c.resource == resource, cursors.c.page.is_(None))
+        .values(
+            since=case((cursors.c.since.is_not(None), since)),
+            due_at=stamp(now),
+        )
+    )
+    return done.rowcount > 0
+
+
+def wish(
+    connection: Connection, system: str, resource: str, external_id: str, now: datetime
+) -> None:
+    """Re-read one object from its owner; the newest wish wins."""
+    at = stamp(now)
+    connection.execute(
+        insert(fetches)
+        .values(system=system, resource=resource, external_id=external_id, asked_at=at, due_at=at)
+        .on_conflict_do_update(
+            index_elements=["system", "resource", "external_id"],
+            set_={"asked_at": at, "due_at": at},
+        )
     )

@@ -42,6 +42,8 @@ PRE_ORDER = "pre-order of "
 
 #: Asked again whether the orders are in, where the sweep has not yet answered.
 DRAIN_RETRY = timedelta(seconds=2)
+#: … and ever less often.
+DRAIN_RETRY_MAX = timedelta(minutes=5)
 #: Plans remembered for the other channels: those of a few batches.
 PLANS_MAX = 2_000
 
@@ -352,7 +354,9 @@ def waits_until(
         if quota.anchor is None or quota.anchor_at is None:
             continue
         if quota.ceiling is None or quota.ceiling > quota.anchor:
-            due.append(max(quota.anchor_at + settle, work.now) + DRAIN_RETRY)
+            # An order that is held may be held for days: it is not waited for every two seconds.
+            patience = min(max(DRAIN_RETRY, (work.now - quota.anchor_at) / 8), DRAIN_RETRY_MAX)
+            due.append(max(quota.anchor_at + settle, work.now) + patience)
     return min(due, default=None)
 
 

@@ -40,6 +40,7 @@ class Arrival:
     revision: str = ""
     received_at: datetime
     read_began_at: datetime | None = None
+    since: str | None = None  # the watermark its pass began at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Kept:
 
 _COLUMNS = (
     "system via topic identity resource external_id revision headers body received_at"
-    " read_began_at state pushes polls"
+    " read_began_at seen_at since state pushes polls"
 ).split()
 _INSERT = insert(inbox).values({name: bindparam(name) for name in _COLUMNS})
 _ONCE = _INSERT.on_conflict_do_update(
@@ -58,6 +59,7 @@ _ONCE = _INSERT.on_conflict_do_update(
     set_={
         "pushes": inbox.c.pushes + _INSERT.excluded.pushes,
         "polls": inbox.c.polls + _INSERT.excluded.polls,
+        "seen_at": _INSERT.excluded.seen_at,
     },
 )
 _STORE = Hot(_ONCE.returning(inbox.c.seq, inbox.c.pushes, inbox.c.polls))
@@ -100,6 +102,8 @@ def _columns(arrival: Arrival, seal: Seal) -> dict[str, Any]:
         "body": seal.seal(arrival.body, bound),
         "received_at": stamp(arrival.received_at),
         "read_began_at": stamp(arrival.read_began_at) if arrival.read_began_at else None,
+        "seen_at": stamp(arrival.received_at),
+        "since": arrival.since,
         "state": "pending",
         "pushes": int(pushed),
         "polls": int(not pushed),

@@ -17,11 +17,11 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, update
-from sqlalchemy.dialects.sqlite import insert
 
 from core import (
     aliases,
     catalog,
+    cursors,
     fulfillment,
     holds,
     inbox,
@@ -30,8 +30,7 @@ from core import (
     readings,
     shipments,
 )
-from core.clock import Clock, stamp, unstamp
-from core.contract import Event
+from core.clock import Clock, unstamp
 from core.crash import crash_point
 from core.errors import Hold, InvariantBroken
 from core.mapping.book import MappingBook
@@ -52,7 +51,6 @@ from core.network import Network
 from core.seal import Seal
 from core.steps import Steps
 from core.store.engine import Store
-from core.store.schema import fetches
 from core.store.schema import inbox as inbox_table
 from core.understanding import BUGS, Hears, Understanding, Understood, as_hold
 from core.work import Work
@@ -228,7 +226,7 @@ class Intake:
         if one.row.via == inbox.ABSENCE:
             words.append(self._take_absence(work, one.row))
         for hint in one.hints:
-            _wish(work, one.row.system, hint)
+            cursors.wish(work.connection, one.row.system, hint.resource, hint.external_id, work.now)
             inbox.meant(work.connection, one.row.seq, hint.resource, hint.external_id)
             outcome.hints += 1
         fulfillment.go_on(work)
@@ -312,25 +310,6 @@ class Outcome:
 def _said_of(row: Row[Any]) -> str:
     """What a row is called that brings no object anybody could read."""
     return f"{row.resource or row.topic} {row.external_id or f'(inbox {row.seq})'}"
-
-
-def _wish(work: Work, system: str, hint: Event) -> None:
-    """The push was a hint: re-read the object from its owner, newest wish wins."""
-    at = stamp(work.now)
-    work.connection.execute(
-        insert(fetches)
-        .values(
-            system=system,
-            resource=hint.resource,
-            external_id=hint.external_id,
-            asked_at=at,
-            due_at=at,
-        )
-        .on_conflict_do_update(
-            index_elements=["system", "resource", "external_id"],
-            set_={"asked_at": at, "due_at": at},
-        )
-    )
 
 
 def replay(work: Work, seqs: Sequence[int], *, accepted: bool = False, state: str = "held") -> int:

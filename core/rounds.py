@@ -19,6 +19,7 @@ from core.clock import unstamp
 from core.found import Found
 from core.hearing import DEAD_PUSHES, Hearing
 from core.outages import Outages
+from core.second_look import SecondLook
 from core.store.schema import cursors
 from core.store.schema import holds as holds_table
 from core.work import Work
@@ -51,6 +52,7 @@ class Rounds:
         self._began = app.clock.now()
         self._hearing = Hearing(app)
         self._outages = Outages(app)
+        self._second_look = SecondLook(app)
 
     async def make_if_due(self) -> bool:
         now = self._app.clock.now()
@@ -63,6 +65,7 @@ class Rounds:
         """Look at everything once; open what is new, close what is over."""
         await self._outages.look()
         await self._hearing.take_in()
+        await self._second_look.look()
         refused = list(self._refused_logins())
         all_found = [*refused, *await self._ending_logins(), *self._scheduler()]
         all_found += self._not_read({one.system for one in refused})

@@ -15,7 +15,18 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    case,
+    delete,
+    func,
+    null,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from core import evidence, fulfillment, inbox, oversold, passes, readings, stock
@@ -66,6 +77,7 @@ class Asked:
     began: datetime
     now: datetime
     via: str = "sweep"
+    since: str | None = None
 
     def arrival(self, item: Item, revision: str, body: bytes) -> inbox.Arrival:
         return inbox.Arrival(
@@ -79,6 +91,7 @@ class Asked:
             revision=item.revision,
             received_at=self.now,
             read_began_at=self.began,
+            since=self.since,
         )
 
 
@@ -153,7 +166,7 @@ class Sweep:
             await self._failed(row, error)
             return 0
         crash_point("sweep.answered", resource.about)
-        asked = Asked(resource, began, self._clock.now())
+        asked = Asked(resource, began, self._clock.now(), since=since)
         *before, last = _slices(page.items)
         new = 0
         for items in before:  # after a crash they are read again, and unchanged by then
@@ -196,7 +209,7 @@ class Sweep:
             }
             if since is None:
                 values["full_at"] = stamp(began)
-        _MOVE(connection, of=resource.system, what=resource.name, **values)
+        _MOVE(connection, of=resource.system, what=resource.name, was=row.since, **values)
         if page.next is None:
             self._end_pass(connection, asked, row.complete_began_at)
 
@@ -352,13 +365,20 @@ _WISHES = Hot(
     .order_by(fetches.c.asked_at)
     .limit(bindparam("limit"))
 )
-_MOVED = ("since", "page", "began_at", "rows", "failures", "words", "due_at")
+_MOVED = ("began_at", "rows", "failures", "words")
+#: Whoever sent the cursor back while the page was under way is not overruled by it.
+_SENT_BACK = cursors.c.since.is_distinct_from(bindparam("was"))
 #: Only a pass that is complete says when one was, and one from the beginning when that was.
 _MOVE = Hot(
     update(cursors)
     .where(cursors.c.system == bindparam("of"), cursors.c.resource == bindparam("what"))
     .values(
         {name: bindparam(name) for name in _MOVED}
+        | {
+            "since": case((_SENT_BACK, cursors.c.since), else_=bindparam("since")),
+            "page": case((_SENT_BACK, null()), else_=bindparam("page")),
+            "due_at": case((_SENT_BACK, cursors.c.due_at), else_=bindparam("due_at")),
+        }
         | {
             name: func.coalesce(bindparam(name), cursors.c[name])
             for name in ("complete_began_at", "complete_at", "full_at")

@@ -27,6 +27,7 @@ from core.simulation.people import order_of
 from core.simulation.scenario import Scenario
 from core.simulation.wires import Network
 from core.simulation.world import World
+from core.store.schema import ENDED
 from core.web.receiver import IDENTITY_JOINT
 
 #: So many findings of one run are worth reading.
@@ -197,7 +198,9 @@ class Judge:
         pending = _rows(connection, "SELECT system FROM inbox WHERE state = 'pending'")
         if pending:
             yield f"{len(pending)} records wait to be decided"
-        for row in _rows(connection, "SELECT * FROM outbox WHERE state NOT IN ('done', 'dead')"):
+        for row in _rows(connection, "SELECT * FROM outbox"):
+            if row.state in (*ENDED, "dead"):
+                continue
             yield f"{row.kind} to {row.system} is {row.state}: {row.words}"
         yield from self._not_read(connection)
         known = {

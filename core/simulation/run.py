@@ -128,17 +128,13 @@ class Run:
         """Ours; a copy of its own for who edits them."""
         if not self.scenario.edits_mappings:
             return _mappings()
-        for connector in self._connectors:
+        for connector in sorted({one.connector for one in self.scenario.cast}):
             shutil.copytree(_mappings() / connector, self.folder / "mappings" / connector)
         return self.folder / "mappings"
 
-    @property
-    def _connectors(self) -> list[str]:
-        return sorted({one.connector for one in self.scenario.cast})
-
     def book(self) -> MappingBook | None:
         """What every start reads anew where somebody edits them, and else is read once."""
-        return None if self.scenario.edits_mappings else _book(self._connectors)
+        return None if self.scenario.edits_mappings else _book(self.config)
 
     # -------------------------------------------------------------- the course of it
 
@@ -291,12 +287,13 @@ def _mappings() -> Path:
     return cast_folder().parent / "mappings"
 
 
-def _book(connectors: list[str]) -> MappingBook:
+def _book(config: Config) -> MappingBook:
     """A book of its own with what the files say; they are read and compiled once."""
-    key = tuple(connectors)
-    book = MappingBook(_mappings(), connectors)
+    folders = {one.connector: one.mappings for one in config.systems.values()}
+    key = tuple(sorted(folders))
+    book = MappingBook(_mappings(), key, folders=folders)
     if key not in _LOADED:
-        _LOADED[key] = MappingBook.load(_mappings(), connectors).in_force
+        _LOADED[key] = MappingBook.load(_mappings(), key, folders=folders).in_force
     book.take(_LOADED[key])
     book.started_with = book.marks()
     return book

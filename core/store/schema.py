@@ -66,6 +66,8 @@ inbox = Table(
     Column("body", LargeBinary),  # sealed; emptied when retention ends
     _instant("received_at", nullable=False),
     _instant("read_began_at"),  # for owners without a counter or an as-of time (G4)
+    _instant("seen_at"),  # when it last came, in exactly this form
+    Column("since", String),  # the watermark its pass began at
     _word("state", "pending"),
     _count("pushes"),
     _count("polls"),

@@ -208,6 +208,7 @@ class Wires(httpx.AsyncBaseTransport):
     kill_after: str = ""  # … after the system has done it, before we hear of it
     headers: dict[str, str] = field(default_factory=dict)  # added to every answer that fails
     on_request: list[Callable[[httpx.Request], None]] = field(default_factory=list)
+    spoil: Callable[[str, bytes], bytes] | None = None  # what becomes of a body on its way to us
     sent: list[str] = field(default_factory=list)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -223,6 +224,10 @@ class Wires(httpx.AsyncBaseTransport):
         if self.kill_after and what.startswith(self.kill_after):
             self.kill_after = ""
             raise Killed(what)
+        if self.spoil is not None:
+            body = self.spoil(what, await response.aread())
+            headers = {"content-type": "application/json"}
+            return httpx.Response(response.status_code, headers=headers, content=body)
         return response
 
     def count(self, what: str) -> int:

@@ -205,6 +205,8 @@ CREATE TABLE inbox (
 	body BLOB, 
 	received_at VARCHAR(27) NOT NULL, 
 	read_began_at VARCHAR(27), 
+	seen_at VARCHAR(27), 
+	since VARCHAR, 
 	state VARCHAR DEFAULT 'pending' NOT NULL, 
 	pushes INTEGER DEFAULT 0 NOT NULL, 
 	polls INTEGER DEFAULT 0 NOT NULL, 

@@ -16,6 +16,8 @@ def _count(name: str) -> sa.Column[int]:
 
 
 def upgrade() -> None:
+    op.add_column("inbox", sa.Column("seen_at", INSTANT))
+    op.add_column("inbox", sa.Column("since", sa.String))
     op.add_column("quotas", sa.Column("back_at", INSTANT))
     op.add_column("attempts", sa.Column("said", sa.LargeBinary))
     op.create_index(

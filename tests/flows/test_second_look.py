@@ -1,0 +1,129 @@
+"""A record that could not be understood is read again from its owner (T7, S7)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House, house
+
+from core.second_look import AGAIN
+
+HELD = "SELECT count(*) FROM hold_members WHERE member = 'inbox' AND closed_at IS NULL"
+
+
+def spoilt(which: str, change: Callable[[Any], None]) -> Callable[[str, bytes], bytes]:
+    """Answers to this call with one value of another kind."""
+
+    def spoil(what: str, body: bytes) -> bytes:
+        if not what.startswith(which):
+            return body
+        found = json.loads(body)
+        change(found)
+        return json.dumps(found).encode()
+
+    return spoil
+
+
+async def pass_by(h: House, minutes: int) -> None:
+    for _ in range(minutes):
+        await h.settle(60)
+        await h.rounds()
+
+
+def without_lines(found: Any) -> None:
+    for parcel in found["rows"]:
+        parcel["lines"] = "planted"
+
+
+async def test_a_parcel_read_in_a_bad_minute_is_read_again(tmp_path: Path) -> None:
+    """Its cursor had passed it: a day of the simulation waited for it for ever."""
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA")
+        await h.settle()
+        h.wires["depot"].spoil = spoilt("GET /shipments", without_lines)
+        await h.depot.ship(h.depot.orders()[0]["reference"])
+        await h.settle(70)
+        h.wires["depot"].spoil = None
+        await pass_by(h, 5)
+        assert h.one(HELD) == 1
+        assert h.order("shop", order["id"])["state"] == "released"
+        await pass_by(h, 10)
+        assert h.order("shop", order["id"])["state"] == "shipped"
+        assert h.one(HELD) == 0
+        assert h.one("SELECT state FROM inbox WHERE reason = ?", AGAIN) == "ignored"
+        assert h.one("SELECT count(*) FROM holds WHERE closed_at IS NULL") == 0
+
+
+async def test_one_without_a_name_is_over_when_its_owner_does_not_say_it_any_more(
+    tmp_path: Path,
+) -> None:
+    """An object with a wrong id is nobody's: only that it does not come again ends it."""
+
+    def without_id(found: Any) -> None:
+        for order in found["orders"]:
+            order["id"] = {"planted": order["id"]}
+
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=5)
+        h.wires["shop"].spoil = spoilt("GET /orders", without_id)
+        order = await h.shop.place_order("TEA")
+        await h.settle(45)
+        h.wires["shop"].spoil = None
+        await pass_by(h, 8)
+        assert h.order("shop", order["id"])["state"] == "released"  # by the overlap
+        assert h.one(HELD) == 1
+        await pass_by(h, 8)
+        assert h.one(HELD) == 0
+
+
+async def test_what_its_owner_goes_on_saying_stays_held_and_is_seldom_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=5)
+        await h.shop.place_order("TEA")
+        await h.settle()
+        began, cursor = [], "SELECT since FROM cursors WHERE resource = 'shipment'"
+        h.wires["depot"].spoil = spoilt("GET /shipments", without_lines)
+        await h.depot.ship(h.depot.orders()[0]["reference"])
+        for _ in range(80):
+            await pass_by(h, 1)
+            began.append(h.one(cursor))
+        assert h.one(HELD) == 1
+        assert h.one("SELECT polls FROM inbox WHERE state = 'held'") == 3  # after 10 and 60 minutes
+        assert began[-1] == "1"
+        assert (
+            began.count(None) <= 2 + 2
+        )  # from its beginning, where the parcel was among the first
+
+
+@pytest.mark.parametrize("policy", ["split", "adaptive"])
+async def test_a_held_order_keeps_a_drain_waiting_without_a_storm_of_calls(
+    tmp_path: Path, policy: str
+) -> None:
+    """It was asked for every two seconds for as long as a record was held: 35,000 calls a day."""
+
+    def without_total(found: Any) -> None:
+        for order in found["orders"]:
+            order["total"] = ["planted"]
+
+    async with house(tmp_path, policy=policy, pushes=False) as h:
+        await h.sells(TEA=9)
+        await h.settle(300)
+        h.wires["shop"].spoil = spoilt("GET /orders", without_total)
+        await h.shop.place_order("TEA", 2)
+        h.depot.receive("TEA", "EAST", -4)
+        await h.settle(120)
+        before = h.wires["shop"].sent.count("GET /orders")
+        await pass_by(h, 60)
+        asked = h.wires["shop"].sent.count("GET /orders") - before
+        assert asked <= 120 + 40  # it is read every 30 seconds
+        h.wires["shop"].spoil = None
+        await pass_by(h, 20)
+        assert h.one(HELD) == 0
+        assert h.one("SELECT state FROM orders") == "released"
