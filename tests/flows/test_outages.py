@@ -152,7 +152,9 @@ async def test_what_waits_behind_a_dead_command_keeps_no_drain_open(tmp_path: Pa
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize(("hours", "per_hour"), [(12, 40), (48, 20)])
+@pytest.mark.parametrize(
+    ("hours", "per_hour"), [(12, 40), pytest.param(48, 20, marks=pytest.mark.long)]
+)
 async def test_g11_h30_an_outage_of_days_costs_few_calls_and_loses_nothing(
     tmp_path: Path, hours: int, per_hour: int, record_property: Callable[[str, object], None]
 ) -> None:
