@@ -98,18 +98,16 @@ class Market:
 
     def _buys(self, buyer: Buyer) -> None:
         shop, tally = self.shops[buyer.channel], self.tally
-        tally.buyers += 1
-        free = self.free[buyer.sku]
-        if shop.numbers[buyer.sku] <= 0:
-            tally.lost += free > 0
+        if shop.numbers[buyer.sku] < buyer.units:
             return
-        shop.numbers[buyer.sku] -= 1
-        self.free[buyer.sku] -= 1
-        tally.sold += 1
-        if free <= 0:
-            tally.oversold += 1
-            tally.by_sku[buyer.sku] += 1
-        order = Order(self.now_s, buyer.sku, buyer.channel)
+        free = self.free[buyer.sku]
+        shop.numbers[buyer.sku] -= buyer.units
+        self.free[buyer.sku] -= buyer.units
+        tally.sold += buyer.units
+        over = buyer.units - max(0, min(buyer.units, free))
+        tally.oversold += over
+        tally.by_sku[buyer.sku] += over
+        order = Order(self.now_s, buyer.sku, buyer.channel, buyer.units)
         shop.unseen.append(order)
         if buyer.seen_s != float("inf"):
             at_s = self.seed.back_s(buyer.channel, self.now_s + buyer.seen_s)
@@ -130,11 +128,13 @@ class Market:
             return
         order.seen = True
         self.shops[order.channel].unseen.remove(order)
-        self.speed.sold(order.sku, order.channel, self.now_s)
         self.speed.late(order.channel, "seen", self.now_s - order.at_s)
-        self.books[order.sku].captured()
-        self.clock.later(self.now_s + self.rng.uniform(*SHIP_S), partial(self._ships, order.sku))
-        self.policy.captured(order.channel, order.sku)
+        leaves_s = self.now_s + self.rng.uniform(*SHIP_S)
+        for _ in range(order.units):
+            self.speed.sold(order.sku, order.channel, self.now_s)
+            self.books[order.sku].captured()
+            self.clock.later(leaves_s, partial(self._ships, order.sku))
+            self.policy.captured(order.channel, order.sku)
 
     def _readings(self) -> None:
         for sku, book in enumerate(self.books):

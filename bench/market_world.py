@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -37,6 +37,7 @@ class Buyer:
     sku: int
     channel: int
     seen_s: float  # after this, by push; infinite if the push is lost
+    units: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,46 @@ def scenario(seed: int) -> Scenario:
     )
 
 
+#: Of all orders on an ordinary day: one unit, a few, or many for somebody who sells them on.
+FEW, MANY = 0.15, 0.05
+
+
+def ordinary(seed: int) -> Scenario:
+    """An hour of a day like most: SKUs sell 0.3 to 10 % of their stock, some orders are large."""
+    rng = random.Random(f"ordinary {seed}")
+    channels = tuple(rng.sample(vendors(), rng.randint(2, 9)))
+    stock = tuple(rng.randint(20, 200) for _ in range(SKUS))
+    parts = [rng.lognormvariate(0.0, 1.0) for _ in channels]
+    usual = []
+    for units in stock:
+        own = [part * rng.lognormvariate(0.0, 0.5) for part in parts]
+        demand = units * 10 ** rng.uniform(-2.5, -1.0)
+        usual.append(tuple(part * demand / (sum(own) * END_S) for part in own))
+    never = (0.0, 0.0, set[int]())
+    buyers = [
+        replace(buyer, units=_units(rng))
+        for sku in range(SKUS)
+        for which, vendor in enumerate(channels)
+        for buyer in _buyers(rng, sku, which, vendor, usual[sku][which], never)
+    ]
+    return Scenario(
+        seed=seed,
+        channels=channels,
+        stock=stock,
+        goods=(),
+        usual=tuple(usual),
+        buyers=tuple(sorted(buyers, key=lambda one: one.at_s)),
+        outages=tuple(_outage(rng) for _ in channels),
+    )
+
+
+def _units(rng: random.Random) -> int:
+    kind = rng.random()
+    if kind < MANY:
+        return rng.randint(6, 24)
+    return rng.randint(2, 5) if kind < MANY + FEW else 1
+
+
 def _flash(rng: random.Random, channels: int) -> tuple[float, float, set[int]]:
     """A third of the SKUs have a flash sale: on one channel, or on all of them."""
     began = rng.uniform(0.2, 0.8) * END_S
@@ -145,6 +186,7 @@ class Order:
     at_s: float
     sku: int
     channel: int
+    units: int
     seen: bool = False
 
 
@@ -173,12 +215,10 @@ class Shop:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the buyers."""
+    """What became of the buyers, in units."""
 
-    buyers: int = 0
     sold: int = 0
     oversold: int = 0
-    lost: int = 0  # came while a unit was somewhere, and their channel showed none
     calls: int = 0
     by_sku: list[int] = field(default_factory=lambda: [0] * SKUS)  # oversold
 
