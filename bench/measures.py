@@ -368,12 +368,14 @@ async def memory(play: Play, orders: int, seconds_max: float) -> None:
     """Resident memory at rest, then as orders pass through. Stops early rather than run long."""
     play.figure("memory", "at rest", "daemon", mib=play.at_rest_mib, busy=play.at_rest_busy)
     began, already = time.perf_counter(), len(play.market.made)
-    step = max(500, orders // 4)
+    step, samples = max(500, orders // 16), [_sample(play, 0.0)]
     while len(play.market.made) < orders and time.perf_counter() - began < seconds_max:
         left_s = seconds_max - (time.perf_counter() - began)
         await _windowed(play, left_s, min(step, orders - len(play.market.made)))
-        count = len(play.market.made)
-        play.figure("memory", f"after {count} orders", "daemon", mib=play.daemon.memory_mib())
+        samples.append(_sample(play, time.perf_counter() - began))
+        if len(samples) % 4 == 1:
+            after = f"after {len(play.market.made)} orders"
+            play.figure("memory", after, "daemon", mib=samples[-1].mib)
     await asyncio.sleep(2.0)
     count = len(play.market.made)
     size = sum(path.stat().st_size for path in (play.stage.folder / "state").glob("*.db*"))
@@ -388,4 +390,37 @@ async def memory(play: Play, orders: int, seconds_max: float) -> None:
         f"memory: {count} of the {orders} orders asked for ({already} of them by the measures"
         f" before); database {size / 1e6:.0f} MB, {size / max(1, count) / 1000:.1f} kB an order"
     )
+    play.notes.append(_slopes(samples))
     play.check("memory")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    at_s: float
+    mib: float
+    files: float
+    wal_mb: float
+
+
+def _sample(play: Play, at_s: float) -> _Sample:
+    wal = (play.stage.folder / "state").glob("*.db-wal")
+    return _Sample(
+        at_s,
+        play.daemon.memory_mib(),
+        play.daemon.files(),
+        sum(path.stat().st_size for path in wal) / 1e6,
+    )
+
+
+def _slopes(samples: Sequence[_Sample]) -> str:
+    """What grows by the hour, by the samples of the second half: the first still warms up."""
+    half = samples[len(samples) // 2 :]
+    if len(half) < 3:
+        return "memory: too short for a slope"
+    at = [one.at_s / 3600 for one in half]
+    words = []
+    for name, what in (("mib", "MiB resident"), ("files", "open files"), ("wal_mb", "MB of log")):
+        values = [getattr(one, name) for one in half]
+        slope = statistics.linear_regression(at, values).slope
+        words.append(f"{what} {values[0]:.0f} to {values[-1]:.0f} ({slope:+.1f} an hour)")
+    return f"memory: in the last {half[-1].at_s - half[0].at_s:.0f} s {', '.join(words)}"

@@ -58,6 +58,10 @@ class Process:
                 return int(line.split()[1]) / 1024
         raise AssertionError(f"no {what} of {self.name}")
 
+    def files(self) -> int:
+        """Open files and sockets."""
+        return len(list(Path(f"/proc/{self.popen.pid}/fd").iterdir()))
+
     def stop(self) -> None:
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
