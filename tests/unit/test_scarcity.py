@@ -33,12 +33,18 @@ def known(shown: int) -> Quota:
 
 @pytest.mark.parametrize(
     ("pool", "divided", "scarce"),
-    [(172, False, True), (174, False, False), (174, True, True), (346, True, False)],
+    [(28, False, True), (29, False, False), (57, True, True), (58, True, False)],
 )
-def test_a_pool_is_scarce_below_a_days_sales_and_shared_again_at_twice_that(
+def test_a_pool_is_scarce_below_four_hours_sales_and_shared_again_at_twice_that(
     pool: int, divided: bool, scarce: bool
 ) -> None:
     assert scarcity.scarce(pool, [QUICK, QUICK], divided=divided) is scarce
+
+
+def test_a_few_units_are_scarce_however_seldom_they_sell() -> None:
+    never = replace(QUICK, per_s=0.0, usual_per_s=0.0)
+    assert scarcity.scarce(4, [never, never], divided=False)
+    assert not scarcity.scarce(5, [never, never], divided=False)
 
 
 def test_one_channel_has_nobody_to_divide_with() -> None:
