@@ -21,6 +21,8 @@ from core.model import Order, Return
 ROOT = Path(__file__).resolve().parents[3] / "mappings"
 FILES = sorted(path for path in ROOT.glob("*/*.yaml") if ".test." not in path.name)
 
+#: What an ERP is sent.
+BOOKS = "book_order book_shipment book_invoice cancel_order"
 #: What each system's folder has. A line that is missing is work that is missing.
 SYSTEMS = {
     "shopify": "order listing return",
@@ -32,10 +34,10 @@ SYSTEMS = {
     "tiktok_shop": "order listing return confirm_shipment",
     "flipkart": "order listing return confirm_shipment",
     "tryton": "price stock_reading document",
-    "odoo": "book_order price stock_reading shipment document return",
-    "erpnext": "book_order price stock_reading shipment document return",
-    "moqui": "book_order price stock_reading shipment return",
-    "ofbiz": "book_order price stock_reading shipment document return",
+    "odoo": f"{BOOKS} price stock_reading shipment document return",
+    "erpnext": f"{BOOKS} price stock_reading shipment document return",
+    "moqui": f"{BOOKS} price stock_reading shipment document return",
+    "ofbiz": f"{BOOKS} price stock_reading shipment document return",
     "delhivery": "parcel_event",
     "ghn": "parcel_event",
 }
