@@ -7,6 +7,7 @@ system here, but those of Shopify, Amazon and Tryton.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from core.mapping import Mapping, load_mapping, run_samples
 from core.mapping.coverage import coverage_of
 from core.mapping.samples import samples_of
 from core.mapping.samples import tests_of as examples_of
-from core.model import Order, Return
+from core.model import BookOrder, Collector, Order, Return
 
 ROOT = Path(__file__).resolve().parents[3] / "mappings"
 FILES = sorted(path for path in ROOT.glob("*/*.yaml") if ".test." not in path.name)
@@ -102,6 +103,42 @@ def test_what_an_erp_gives_back_ties_to_the_lines_it_gives_it_for(system: str) -
         assert found.refund is not None
         amounts = [line.refund.minor for line in found.lines if line.refund is not None]
         assert sum(amounts) == found.refund.minor
+        tied += 1
+    assert tied
+
+
+#: Where the amounts of an order stand in what an ERP without a connector is sent.
+AMOUNTS = {
+    "moqui": lambda body: [(row["quantity"], row["unitAmount"]) for row in body["items"]],
+    "ofbiz": lambda body: [
+        *((row["quantity"], row["unitPrice"]) for row in body["orderItems"]),
+        *((1, row["amount"]) for row in body["orderAdjustments"]),
+    ],
+    "erpnext": lambda body: [
+        *((row["qty"], row["rate"]) for row in body["items"]),
+        *((-1, row["amount"]) for row in body["discounts"]),
+        *((1, row["tax_amount"]) for row in body["taxes"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("system", AMOUNTS)
+@pytest.mark.parametrize("folder", ["amazon", "shopify", "tiktok_shop", "woocommerce"])
+def test_what_an_erp_is_sent_of_an_order_ties_to_the_channel_s_total(
+    system: str, folder: str
+) -> None:
+    """G16, in the ERP's own lines: goods, discounts, shipping, fees, and taxes that are ours."""
+    path, tied = ROOT / folder / "order.yaml", 0
+    mapping = loaded(ROOT / system / "book_order.yaml")
+    for document in samples_of(path):
+        order = loaded(path).record(document, external_id="sample", revision="1")
+        if not isinstance(order, Order) or not order.complete or order.tax_included:
+            continue  # a tax inside the prices is told and added to nothing
+        taxes = [*(tax for line in order.lines for tax in line.taxes), *order.shipping_taxes]
+        body = mapping.body(BookOrder(reference="r", channel="shop", order=order, place="MAIN"))
+        sent = sum((quantity * amount for quantity, amount in AMOUNTS[system](body)), Decimal(0))
+        not_ours = [tax.amount for tax in taxes if tax.collected_by is Collector.MARKETPLACE]
+        assert sent == order.total.amount - sum((one.amount for one in not_ours), Decimal(0))
         tied += 1
     assert tied
 
