@@ -22,27 +22,6 @@ from core.model import BookOrder, Collector, Order, Return
 ROOT = Path(__file__).resolve().parents[3] / "mappings"
 FILES = sorted(path for path in ROOT.glob("*/*.yaml") if ".test." not in path.name)
 
-#: What an ERP is sent.
-BOOKS = "book_order book_shipment book_invoice cancel_order"
-#: What each system's folder has. A line that is missing is work that is missing.
-SYSTEMS = {
-    "shopify": "order listing return",
-    "amazon": "order listing return",
-    "ebay": "order listing return confirm_shipment",
-    "woocommerce": "order listing return",
-    "shopee": "order listing return confirm_shipment",
-    "lazada": "order listing return confirm_shipment",
-    "tiktok_shop": "order listing return confirm_shipment",
-    "flipkart": "order listing return confirm_shipment",
-    "tryton": "price stock_reading document",
-    "odoo": f"{BOOKS} price stock_reading shipment document return",
-    "erpnext": f"{BOOKS} price stock_reading shipment document return",
-    "moqui": f"{BOOKS} price stock_reading shipment document return",
-    "ofbiz": f"{BOOKS} price stock_reading shipment document return",
-    "delhivery": "parcel_event",
-    "ghn": "parcel_event",
-}
-
 
 def name(path: Path) -> str:
     return f"{path.parent.name}.{path.stem}"
@@ -52,14 +31,9 @@ def loaded(path: Path) -> Mapping:
     return load_mapping(path, path.relative_to(ROOT.parent).as_posix())
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_the_folder_of_a_system_has_what_is_said_of_it(system: str) -> None:
-    there = {path.stem for path in FILES if path.parent.name == system}
-    assert there >= set(SYSTEMS[system].split())
-
-
 def test_the_manual_says_exactly_what_systems_without_a_connector_have() -> None:
     manual = (ROOT.parent / "docs" / "mappings.md").read_text(encoding="utf-8")
+    manual = manual[manual.index("## Mappings of systems that have no connector yet") :]
     rows = re.findall(r"^\| `(\w+)` \| (.+?)? ?\| (.+?)? ?\|$", manual, flags=re.M)
     said = {
         (folder, direction): set(re.findall(r"`(\w+)`", cell))
