@@ -190,6 +190,7 @@ _NEEDS = {
     "table": "a table of choices",
     "operand": "a number or a path",
     "units": "a table of choices and the path of the unit",
+    "lookup": "a list of the document, the name that is compared, and the name that is taken",
 }
 _SHOW = {
     "join": 'join ", "',
@@ -201,6 +202,7 @@ _SHOW = {
     "plus": "plus shipping.tax",
     "minus": "minus discounted_price",
     "units": "units packs uom",
+    "lookup": "lookup tax_lines rate_id rate_code",
 }
 
 
@@ -208,12 +210,10 @@ def _argument(name: str, step: Step, rest: str) -> Use:
     quoted = _WORD.fullmatch(rest)
     is_text = quoted is not None and quoted.group(1) is not None
     word = _unquote(rest)
-    if step.arg == "currency":
+    if step.arg in ("currency", "country"):
         return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
     if step.arg == "table":
         return Use(name, step, word)
-    if step.arg == "country":
-        return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
     if step.arg == "operand":
         return _operand(name, step, rest)
     if step.arg == "units":
@@ -221,6 +221,11 @@ def _argument(name: str, step: Step, rest: str) -> Use:
         if not path.strip():
             raise ValueError(f"needs {_NEEDS['units']} after it", f"For example: {_SHOW[name]}")
         return Use(name, step, table, path=parse_path(path.strip()))
+    if step.arg == "lookup":
+        words = rest.rsplit(maxsplit=2)
+        if len(words) < 3:
+            raise ValueError(f"needs {_NEEDS['lookup']} after it", f"For example: {_SHOW[name]}")
+        return Use(name, step, (words[1], words[2]), path=parse_path(words[0]))
     if step.arg == "value" and not is_text:
         return Use(name, step, _plain_value(rest))
     if not is_text:
