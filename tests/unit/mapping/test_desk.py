@@ -17,6 +17,7 @@ from core.mapping.drafting import draft
 from core.mapping.explaining import explain
 from core.mapping.preview import Recorded, compare
 from core.mapping.preview_page import page
+from core.mapping.preview_text import warning
 from core.mapping.samples import samples_of
 from core.mapping.sampling import as_file, scrub
 from core.mapping.shapes import shape_of, written
@@ -131,6 +132,14 @@ def test_preview_counts_every_document_once() -> None:
     assert released.reason == 'payment "COUPON" is not in choices.payment (pay)'
     assert found.posted == 2
     assert "no 2" in page(found)
+
+
+def test_a_preview_says_that_more_is_posted_than_it_names() -> None:
+    new = load(changed("PAID: paid", "PAID: part"))
+    said = warning(compare(load(ORDER), new, recorded(*[DOCUMENT] * 7)))
+    assert "7 of them are posted already (no 0, no 1, no 2, no 3, no 4, …): a reload asks" in said
+    said = warning(compare(load(ORDER), new, recorded(DOCUMENT)))
+    assert "1 of them are posted already (no 0): a reload asks" in said
 
 
 def test_preview_of_a_first_mapping_shows_every_field_as_new() -> None:
