@@ -7,8 +7,10 @@ system here, but those of Shopify, Amazon and Tryton.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,8 +83,23 @@ def test_what_an_erp_gives_back_ties_to_the_lines_it_gives_it_for(system: str) -
     assert tied
 
 
-#: Where the amounts of an order stand in what an ERP without a connector is sent.
-AMOUNTS = {
+def plainly(body: dict[str, Any], lines: str, quantity: str, price: str) -> list[Any]:
+    """Of an ERP that keeps taxes and discounts beside each line, as the pattern does."""
+    rows = body[lines]
+    taxes = [*body["shipping_taxes"], *(tax for row in rows for tax in row["taxes"])]
+    ours = [tax["amount"] for tax in taxes if tax["collected_by"] != "marketplace"]
+    return [
+        *((row[quantity], row[price]) for row in rows),
+        *((-1, one["amount"]) for row in rows for one in row["discounts"]),
+        (-1, body.get("shipping_discount", 0)),
+        *((1, amount) for amount in (*ours, body.get("shipping", 0), body.get("other_fees", 0))),
+    ]
+
+
+#: Where the amounts of an order stand in what an ERP is sent.
+AMOUNTS: dict[str, Callable[[dict[str, Any]], list[Any]]] = {
+    "generic_erp": lambda body: plainly(body, "lines", "quantity", "unit_price"),
+    "odoo": lambda body: plainly(body, "order_line", "product_uom_qty", "price_unit"),
     "moqui": lambda body: [(row["quantity"], row["unitAmount"]) for row in body["items"]],
     "ofbiz": lambda body: [
         *((row["quantity"], row["unitPrice"]) for row in body["orderItems"]),
@@ -110,7 +127,7 @@ def test_what_an_erp_is_sent_of_an_order_ties_to_the_channel_s_total(
             continue  # a tax inside the prices is told and added to nothing
         taxes = [*(tax for line in order.lines for tax in line.taxes), *order.shipping_taxes]
         body = mapping.body(BookOrder(reference="r", channel="shop", order=order, place="MAIN"))
-        sent = sum((quantity * amount for quantity, amount in AMOUNTS[system](body)), Decimal(0))
+        sent = sum((many * Decimal(amount) for many, amount in AMOUNTS[system](body)), Decimal(0))
         not_ours = [tax.amount for tax in taxes if tax.collected_by is Collector.MARKETPLACE]
         assert sent == order.total.amount - sum((one.amount for one in not_ours), Decimal(0))
         tied += 1
