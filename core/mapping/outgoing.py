@@ -15,7 +15,17 @@ from core.mapping import steps
 from core.mapping.build import Marks, assign, function, functions, tested
 from core.mapping.catalog import OUTGOING, Kind
 from core.mapping.incoming import A
-from core.mapping.lines import Condition, Line, Report, Use, entries, parse_conditions, parse_line
+from core.mapping.lines import (
+    Condition,
+    Line,
+    Report,
+    Use,
+    entries,
+    few_blocks,
+    parse_conditions,
+    parse_line,
+    short,
+)
 from core.mapping.paths import Names, call, load
 from core.mapping.shape import fields_of, names_of
 from core.mapping.tables import Beside, with_rows
@@ -162,7 +172,7 @@ class Outgoing:
     def _several(self, node: Node, scope: Scope, prefix: str) -> ast.expr | None:
         """Blocks one after the other make one list: the goods, then their taxes."""
         parts: list[ast.expr] = []
-        for member in node:
+        for member in few_blocks(list(node), prefix[:-1], self._report):
             if not _is_block(member):
                 self._report.add(member, f"{prefix[:-1]}: is not a block with fields or value")
             elif (made := self._list(member, scope, prefix)) is not None:
@@ -227,7 +237,7 @@ class Outgoing:
                 inner, code = Scope(of, inner.of), load(entry)
         if kind == "records":
             return inner, ast.ListComp(_pair(entry, holder), loops)
-        self._report.add(node, f"{node.text} is not a list of ours")
+        self._report.add(node, f"{short(node.text)} is not a list of ours")
         return None
 
     def _loop(
@@ -393,7 +403,7 @@ class Outgoing:
     def _unknown(self, node: Node, text: str, of: type) -> None:
         names = names_of(of)
         hint = nearest(text, names) or f"Fields are: {', '.join(names)}"
-        self._report.add(node, f"{text} is not a field of ours", hint)
+        self._report.add(node, f"{short(text)} is not a field of ours", hint)
 
 
 def _is_block(node: Node) -> bool:

@@ -184,6 +184,71 @@ def test_any_line_compiles_or_is_refused_with_its_column(name: str, line: str) -
             timed(lambda document=document: made.record(document), Hold)  # type: ignore[misc]
 
 
+def with_line(line: str) -> str:
+    quoted = line.replace("'", "''")
+    return ORDER.replace("  number: name\n", f"  number: name\n  email: '{quoted}'\n")
+
+
+MANY = [
+    (
+        "steps",
+        with_line("a" + " | trim" * 20_000),
+        "8:10  email: has 20000 steps, more than 30",
+    ),
+    ("opened brackets", with_line("(" * 5000), f"8:11  email: the path {'(' * 80}… "),
+    (
+        "dots",
+        with_line("a" + ".a" * 20_000),
+        f"email: the path {'a.' * 40}… is longer than ",
+    ),
+    ("nots", with_line("!" * 5000 + "a"), f"8:11  email: the path {'!' * 80}… "),
+    ("calls", with_line("not_null(" * 2000 + "a" + ")" * 2000), "8:11  email: the path not_null("),
+    ("a long list", with_line("[" + "a," * 20_000 + "a]"), "8:11  email: the path [a,a,"),
+    (
+        "blocks",
+        f"{ORDER}deadlines:\n" + "  - fields: {kind: = ship}\n" * 101,
+        ":5  deadlines has 101 blocks, more than 100",
+    ),
+    (
+        "lines",
+        ORDER.replace("  number: name\n", "".join(f"  extras.x{n}: a\n" for n in range(20_000))),
+        "1:1  a mapping has 20014 lines beside its choices, more than 3000",
+    ),
+    (
+        "blocks that send",
+        SEND.replace(
+            "  reference: reference", "  b:\n" + "    - {each: lines, value: sku}\n" * 101
+        ),
+        "6:7  b has 101 blocks, more than 100",
+    ),
+    (
+        "names that send",
+        SEND.replace("  reference: reference", "  b: " + "x." * 50_000 + "y"),
+        f"5:6  b: {'x.' * 40}… is not a field of ours",
+    ),
+    (
+        "each that sends",
+        SEND.replace("each: lines", "each: lines." + "x." * 50_000 + "y"),
+        "7:11  ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), MANY, ids=[name for name, *_ in MANY])
+def test_more_than_anybody_needs_is_refused_in_time_and_in_short(
+    name: str, text: str, said: str
+) -> None:
+    """Each of these came to the end of the compiler's stack, or took a minute, or said it all."""
+    stem = "order" if "becomes" in text else "fulfill_order"
+    began = time.perf_counter()
+    with pytest.raises(MappingError) as refused_:
+        read_mapping(Text(text.encode()), f"shop/{stem}.yaml", f"shop.{stem}")
+    assert time.perf_counter() - began < 4 * SLOW_S
+    first = str(refused_.value.problems[0])
+    assert said in first
+    assert len(first) < 500
+
+
 def sending(text: str) -> tuple[Mapping | None, Sequence[Problem]]:
     problems: list[Problem] = []
 
