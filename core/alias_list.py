@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,27 +56,30 @@ class Aliases:
     named: dict[tuple[str, str], Alias] = field(default_factory=dict)
     words: dict[tuple[str, str], Alias] = field(default_factory=dict)
 
-    def take(self, alias: Alias, problems: Problems) -> None:
-        """One more, unless something is wrong with it."""
+    def take(
+        self, alias: Alias, problems: Problems, place: Callable[[str], int] | None = None
+    ) -> None:
+        """One more, unless something is wrong with it. `place` is where each part of it stands."""
+        at = place or (lambda _: alias.line)
         if alias.system not in self.systems:
             problems.add(
-                alias.line,
+                at("system"),
                 f"{quoted(alias.system)} is no system of config.yaml",
                 suggest(alias.system, sorted(self.systems)),
             )
             return
-        good = is_sku(problems, alias.sku, alias.line)
-        if not (is_sku(problems, alias.their_sku, alias.line) and good):
+        good = is_sku(problems, alias.sku, at("sku"))
+        if not (is_sku(problems, alias.their_sku, at("their_sku")) and good):
             return
         first = self.named.setdefault((alias.system, alias.their_sku), alias)
         if first is not alias:
-            _refuse_second(alias, first, problems)
+            _refuse_second(alias, first, problems, at("their_sku"))
         elif alias.system in self.channels:
-            _refuse_factor(alias, problems)
+            _refuse_factor(alias, problems, at("factor"))
         else:
             other = self.words.setdefault((alias.system, alias.sku), alias)
             if other is not alias:
-                _refuse_word(alias, other, problems)
+                _refuse_word(alias, other, problems, at("their_sku"))
 
     def read_csv(self, path: Path, problems: Problems) -> None:
         """A list with the columns sku, system, their_sku, factor. ConfigError: no such file."""
@@ -119,7 +122,7 @@ class Aliases:
 # ------------------------------------------------------------------ refusals
 
 
-def _refuse_second(alias: Alias, first: Alias, problems: Problems) -> None:
+def _refuse_second(alias: Alias, first: Alias, problems: Problems, line: int) -> None:
     fix = "Keep one."
     if first == alias:
         what = f"says again what {_place(first, alias)} says"
@@ -131,24 +134,24 @@ def _refuse_second(alias: Alias, first: Alias, problems: Problems) -> None:
             f"{_place(first, alias)}, and {quoted(alias.sku)} here"
         )
         fix = "One word means one item: keep one."
-    problems.add(alias.line, what, fix)
+    problems.add(line, what, fix)
 
 
-def _refuse_factor(alias: Alias, problems: Problems) -> None:
+def _refuse_factor(alias: Alias, problems: Problems, line: int) -> None:
     """A channel sells a case as a pack, so that the money of its line is never divided."""
     if alias.factor == 1:
         return
     problems.add(
-        alias.line,
+        line,
         f"{alias.system} is a channel, and sells {quoted(alias.their_sku)} by {alias.factor}",
         f"Write a pack, `kits: {{{alias.their_sku}: {{{alias.sku}: {alias.factor}}}}}`, and no "
         "factor here.",
     )
 
 
-def _refuse_word(alias: Alias, other: Alias, problems: Problems) -> None:
+def _refuse_word(alias: Alias, other: Alias, problems: Problems, line: int) -> None:
     problems.add(
-        alias.line,
+        line,
         f"{alias.system} would have two words for {quoted(alias.sku)}: "
         f"{quoted(other.their_sku)} ({_place(other, alias)}) and {quoted(alias.their_sku)}",
         "Only a channel may list an item twice; of two stock numbers of one item neither could "

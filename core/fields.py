@@ -78,12 +78,14 @@ class Problems:
             Problem(file=self.file, line=int(line), what=what, fix=fix, column=column)
         )
 
+    def sorted(self) -> list[Problem]:
+        """As they stand in the file."""
+        return sorted(self.found, key=lambda problem: (problem.line, problem.column))
+
     def stop(self) -> None:
-        """Raise them all, by line, if there are any."""
+        """Raise them all if there are any."""
         if self.found:
-            raise ConfigError(
-                sorted(self.found, key=lambda problem: (problem.line, problem.column))
-            )
+            raise ConfigError(self.sorted())
 
 
 class Fields:

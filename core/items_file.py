@@ -1,6 +1,6 @@
 """The items as operators write them: items.yaml and its lists of aliases (docs/items.md).
 
-Every problem of every file is found at once, each with its file and line. With one
+Every problem of every file is found at once, each with its file, line and column. With one
 problem the whole is refused: half of the aliases would sell the wrong thing.
 """
 
@@ -41,7 +41,7 @@ def load_items(
     path: Path, file: str, *, systems: Collection[str], channels: Collection[str]
 ) -> Items:
     """The items of a file; ConfigError with all problems of it and of its lists of aliases."""
-    own = Problems(file)
+    own = Problems(file, columns=True)
     lists: list[Problems] = []
     fields = Fields(decode_yaml(read_file(path, file), file), TABLE, own)
     kits = _kits(fields, own)
@@ -57,11 +57,7 @@ def load_items(
     tagged = _tags(fields, own)
     apart = _apart(fields, own)
     lots = frozenset(fields.words("lots"))
-    found = [
-        problem
-        for one in (own, *lists)
-        for problem in sorted(one.found, key=lambda problem: problem.line)
-    ]
+    found = [problem for one in (own, *lists) for problem in one.sorted()]
     if found:
         raise ConfigError(found)
     return Items(
@@ -87,7 +83,7 @@ def _alias(row: Fields, aliases: Aliases, own: Problems) -> None:
     if factor and factor_of(factor) is None:
         row.refuse("factor", f"is {quoted(factor)}", f"A whole number from 1 to {FACTOR_MAX}.")
     if len(own.found) == before:
-        aliases.take(alias, own)
+        aliases.take(alias, own, row.line_of)
 
 
 # ------------------------------------------------------------------ kits

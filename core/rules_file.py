@@ -1,6 +1,6 @@
 """The offer rules as operators write them: rules.yaml, read strictly (docs/rules.md).
 
-Every problem of the file is found at once, each with its line. A file with a
+Every problem of the file is found at once, each with its line and column. A file with a
 problem is refused as a whole; which SKUs exist is asked apart (`check_skus`),
 because only the state knows.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from core.clock import written
-from core.errors import ConfigError, Problem
+from core.errors import ConfigError, Problem, column_of
 from core.fields import Fields, Problems, quoted, suggest
 from core.network import Network
 from core.nodes import decode_yaml, nearest, read_file
@@ -65,12 +65,11 @@ def read_rules(data: bytes, file: str, network: Network, tags: Tags) -> tuple[Ru
         node = decode_yaml(data, file)
     except ConfigError as error:
         return Rules.none(), list(error.problems)
-    problems = Problems(file)
+    problems = Problems(file, columns=True)
     reader = _Reader(problems, network, frozenset().union(*tags.values()))
     rows = Fields(node, TABLE, problems).rows("rules")
     rules = [rule for row in rows for rule in reader.rules(row)]
-    found = sorted(problems.found, key=lambda problem: problem.line)
-    return Rules(written=tuple(rules), tags=tags, text=data.decode()), found
+    return Rules(written=tuple(rules), tags=tags, text=data.decode()), problems.sorted()
 
 
 def check_skus(rules: Rules, known: Collection[str]) -> list[Problem]:
@@ -89,6 +88,7 @@ def check_skus(rules: Rules, known: Collection[str]) -> list[Problem]:
         Problem(
             file=file,
             line=line,
+            column=column_of(line),
             what=f"no warehouse, ERP or channel has named the SKU {quoted(sku)}",
             fix=nearest(sku, sorted(there)) if len(there) <= SUGGEST_MAX else "",
         )

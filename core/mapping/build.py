@@ -16,7 +16,7 @@ from typing import Any
 from core.mapping import steps
 from core.mapping.incoming import FACTOR, Block, Plan, Reading, constant_of
 from core.mapping.lines import Condition, Line, Use
-from core.mapping.paths import Names, Reader, call, load
+from core.mapping.paths import Names, Reader, call, interpret, load
 from core.mapping.shape import OTHER_CURRENCY, Field, fields_of
 from core.mapping.watching import Watch
 from core.strict import Node
@@ -117,7 +117,7 @@ class Builder:
         body: list[ast.stmt] = [assign("cur", self.names.tried(currency, "currency"))]
         skip = self._skip(plan, reader, [ast.Return(ast.Constant(None))])
         body.append(ast.Return(self._record(plan, reader, "", top=True)))
-        start = [assign("view", _dict_or_empty("item"))]
+        start = [assign("view", _dict_or_empty("item")), assign("top", load("item"))]
         main = function(
             "record", ["item", "external_id", "revision"], [*start, *reader.fetches, *skip, *body]
         )
@@ -181,7 +181,7 @@ class Builder:
         return result
 
     def _block(self, block: Block, our: str, outer: Reader) -> ast.expr:
-        """A function of its own: def block(entries, cur): for at, item in enumerate(…)."""
+        """A function of its own: def block(entries, cur, top): for at, item in enumerate(…)."""
         reader = Reader(self.names, "item", "view")
         skip = self._skip(block.plan, reader, [ast.Continue()], f"{our}.")
         made = self._record(block.plan, reader, f"{our}.")
@@ -204,7 +204,7 @@ class Builder:
             loop,
             ast.Return(call("tuple", load("out"))),
         ]
-        made_function = function(name, ["entries", "cur"], body)
+        made_function = function(name, ["entries", "cur", "top"], body)
         self.marks.place(made_function, block.node, our, block.each_text)
         self._functions.append(made_function)
         source: ast.expr = ast.Tuple([load("item")], ast.Load())
@@ -216,7 +216,8 @@ class Builder:
             self.marks.place(source, each, our, block.each_text)
             source = self.names.noted(source, our, f"{block.word} {block.each_text}")
             self.marks.place(source, each, our, block.each_text)
-        return self.names.tried(call(name, source, load("cur")), our, ast.Tuple([], ast.Load()))
+        made_list = call(name, source, load("cur"), load("top"))
+        return self.names.tried(made_list, our, ast.Tuple([], ast.Load()))
 
     def _skip(
         self, plan: Plan, reader: Reader, then: list[ast.stmt], prefix: str = ""
@@ -274,6 +275,10 @@ class Builder:
             assert use.path is not None
             factors = self.names.constant(self._reading.table(str(use.argument), FACTOR))
             return self.names.run(use.step.run, value, reader.value(use.path), factors)
+        if use.step.arg == "lookup":
+            assert use.path is not None
+            rows = self.names.run(interpret, self.names.constant(use.path), load("top"))
+            return self.names.run(use.step.run, value, rows, *map(ast.Constant, use.argument))
         if use.path is not None:
             return self.names.run(use.step.run, value, reader.value(use.path))
         if use.argument is None:

@@ -15,8 +15,9 @@ Kind = str
 """raw | text | whole | number | money | time | flag | choice | texts"""
 
 Takes = Literal[
-    "none", "text", "zone", "unit", "currency", "value", "table", "operand", "country", "units"
-]
+    "none", "text", "zone", "unit", "currency", "value", "table", "operand", "country", "units",
+    "lookup",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ INCOMING: dict[str, Step] = {
     "per": _step(sums.per, "whole number money", "same", "operand", needed=True),
     "plus": _step(sums.plus, "whole number money", "same", "operand", needed=True),
     "minus": _step(sums.minus, "whole number money", "same", "operand", needed=True),
+    "lookup": _step(steps.lookup, _READ, "raw", "lookup", needed=True),
     "units": _step(sums.units, "whole number", "same", "units", needed=True),
     "money": _step(steps.money, _READ, "money", "currency"),
     "minor": _step(steps.minor, _READ, "money", "currency"),

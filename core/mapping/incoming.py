@@ -17,6 +17,7 @@ from core.mapping.lines import (
     Report,
     Use,
     entries,
+    few_blocks,
     parse_conditions,
     parse_line,
     read_path,
@@ -264,6 +265,7 @@ class Reading:
                 self.report.add(key, f"{prefix}{key.text} is not known here", hint)
                 continue
             sources = list(value) if value.kind == "list" else [value]
+            sources = few_blocks(sources, f"{prefix}{key.text}", self.report)
             plan.blocks[key.text] = [
                 self._block(source, known[key.text].of, f"{prefix}{key.text}.")
                 for source in sources

@@ -22,6 +22,12 @@ from core.strict import Node, nearest
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 _CONDITION = re.compile(r"(?P<path>.+?) is (?P<negated>not )?(?P<value>one of .+|\".*\"|\S+)")
 _OPEN, _CLOSE = "[{(", "]})"
+#: Steps of one line, and blocks of one list: far beyond what anybody needs. Each becomes code
+#: around code, and the compiler of that has its own end.
+STEPS_MAX = 30
+BLOCKS_MAX = 100
+#: Of a path that is shown.
+SHOWN_MAX = 80
 
 
 @dataclass(slots=True)
@@ -43,8 +49,9 @@ class Report:
         if not self.our:
             return what
         named = what if what.startswith(f"{self.our} ") else f"{self.our}: {what}"
-        shown = self.theirs and self.theirs not in what
-        return f"{named} ({self.theirs})" if shown else named
+        theirs = short(self.theirs)
+        shown = theirs and theirs not in what
+        return f"{named} ({theirs})" if shown else named
 
     @contextmanager
     def about(self, our: str, theirs: str = "") -> Iterator[None]:
@@ -90,6 +97,10 @@ class Condition:
     words: tuple[str, ...] = ()
 
 
+def short(path: str) -> str:
+    return path if len(path) <= SHOWN_MAX else f"{path[:SHOWN_MAX]}…"
+
+
 def split_pipes(text: str) -> list[str]:
     """Cut at single | outside quotes and brackets; `||` belongs to the path."""
     parts, start, depth, quote, at = [], 0, 0, "", 0
@@ -126,6 +137,9 @@ def parse_line(
     if not isinstance(node.scalar, str):  # a plain number or true/false is itself
         return Line(node, constant=node.scalar)
     head, *tail = split_pipes(node.text)
+    if len(tail) > STEPS_MAX:
+        report.add(node, f"has {len(tail)} steps, more than {STEPS_MAX}")
+        return None
     if not head.startswith("="):
         report.theirs = head
     uses = tuple(use for text in tail if (use := _use(text, node, steps, report)) is not None)
@@ -139,6 +153,14 @@ def parse_line(
     return None if path is None else Line(node, path_text=head, path=path, steps=uses)
 
 
+def few_blocks(blocks: list[Node], our: str, report: Report) -> list[Node]:
+    """The same blocks, or none of too many."""
+    if len(blocks) <= BLOCKS_MAX:
+        return blocks
+    report.add(blocks[0], f"{our} has {len(blocks)} blocks, more than {BLOCKS_MAX}")
+    return []
+
+
 def read_path(text: str, node: Node, report: Report) -> Parsed | None:
     if not text:
         report.add(node, "has no path", "A constant begins with =, for example: = main")
@@ -146,7 +168,7 @@ def read_path(text: str, node: Node, report: Report) -> Parsed | None:
     try:
         return parse_path(text)
     except PathError as error:
-        report.add(node, f"the path {text} {error}", at=text)
+        report.add(node, f"the path {short(text)} {error}", at=text)
         return None
 
 
@@ -177,7 +199,7 @@ def _use(text: str, node: Node, steps: Mapping[str, Step], report: Report) -> Us
         use = _argument(name, step, rest) if rest else Use(name, step)
         return replace(use, written=f"{name} {rest}".strip())
     except PathError as error:
-        report.add(node, f"{name}: the path {rest} {error}", at=rest)
+        report.add(node, f"{name}: the path {short(rest)} {error}", at=rest)
     except ValueError as error:
         what, *fix = error.args
         report.add(node, f"{name}: {what}", *fix, at=rest)
@@ -190,6 +212,7 @@ _NEEDS = {
     "table": "a table of choices",
     "operand": "a number or a path",
     "units": "a table of choices and the path of the unit",
+    "lookup": "a list of the document, the name that is compared, and the name that is taken",
 }
 _SHOW = {
     "join": 'join ", "',
@@ -201,6 +224,7 @@ _SHOW = {
     "plus": "plus shipping.tax",
     "minus": "minus discounted_price",
     "units": "units packs uom",
+    "lookup": "lookup tax_lines rate_id rate_code",
 }
 
 
@@ -208,12 +232,10 @@ def _argument(name: str, step: Step, rest: str) -> Use:
     quoted = _WORD.fullmatch(rest)
     is_text = quoted is not None and quoted.group(1) is not None
     word = _unquote(rest)
-    if step.arg == "currency":
+    if step.arg in ("currency", "country"):
         return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
     if step.arg == "table":
         return Use(name, step, word)
-    if step.arg == "country":
-        return Use(name, step, word) if is_text else Use(name, step, path=parse_path(rest))
     if step.arg == "operand":
         return _operand(name, step, rest)
     if step.arg == "units":
@@ -221,6 +243,11 @@ def _argument(name: str, step: Step, rest: str) -> Use:
         if not path.strip():
             raise ValueError(f"needs {_NEEDS['units']} after it", f"For example: {_SHOW[name]}")
         return Use(name, step, table, path=parse_path(path.strip()))
+    if step.arg == "lookup":
+        words = rest.rsplit(maxsplit=2)
+        if len(words) < 3:
+            raise ValueError(f"needs {_NEEDS['lookup']} after it", f"For example: {_SHOW[name]}")
+        return Use(name, step, (words[1], words[2]), path=parse_path(words[0]))
     if step.arg == "value" and not is_text:
         return Use(name, step, _plain_value(rest))
     if not is_text:

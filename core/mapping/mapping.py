@@ -32,6 +32,9 @@ from core.mapping.watching import Watch
 from core.model import COMMANDS, RECORDS
 from core.strict import Json, Node, decode_yaml, nearest, read_file
 
+#: Lines of one mapping beside its choices, which have thousands where they must.
+LINES_MAX = 3000
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -218,6 +221,12 @@ def _made(root: Node, text: Text, name: str, watch: Watch | None) -> Mapping:
     return mapping
 
 
+def _lines(node: Node) -> int:
+    """Every line becomes code, so many of them would keep the daemon from its work."""
+    inside = node if node.kind == "list" else [value for _, value in node.items()]
+    return sum(map(_lines, inside)) if node.kind != "scalar" else 1
+
+
 def _by_line(problem: Problem) -> tuple[bool, int, int]:
     """The mapping's own first, then those of its tables."""
     return problem.file.endswith(".csv"), problem.line, problem.column
@@ -228,6 +237,10 @@ def _load(
 ) -> Mapping | None:
     if root.kind != "map":
         report.add(root, "a mapping is lines of the form left: right")
+        return None
+    count = sum(_lines(value) for key, value in root.items() if key.text != "choices")
+    if count > LINES_MAX:
+        report.add(root, f"a mapping has {count} lines beside its choices, more than {LINES_MAX}")
         return None
     version = _head(root, name, report)
     becomes, sends = root.get("becomes"), root.get("sends")

@@ -15,7 +15,17 @@ from core.mapping import steps
 from core.mapping.build import Marks, assign, function, functions, tested
 from core.mapping.catalog import OUTGOING, Kind
 from core.mapping.incoming import A
-from core.mapping.lines import Condition, Line, Report, Use, entries, parse_conditions, parse_line
+from core.mapping.lines import (
+    Condition,
+    Line,
+    Report,
+    Use,
+    entries,
+    few_blocks,
+    parse_conditions,
+    parse_line,
+    short,
+)
 from core.mapping.paths import Names, call, load
 from core.mapping.shape import fields_of, names_of
 from core.mapping.tables import Beside, with_rows
@@ -24,6 +34,9 @@ from core.strict import Node, nearest
 
 HEAD = frozenset({"mapping", "version", "sends", "body", "choices", "required"})
 _LIST_WORDS = frozenset({"each", "skip_when", "fields", "value"})
+#: A field of what the list stands in: `above.tracking` beside each line of a parcel.
+ABOVE = "above"
+_ABOVE_HELP = "It names a field of what a list stands in: write it inside of each."
 _FINAL = frozenset({"text", "whole", "number", "flag", "choice", "texts", "wholes", "numbers"})
 _PLURAL = {"text": "texts", "whole": "wholes", "number": "numbers", "enum": "texts"}
 _HELP = {
@@ -42,6 +55,14 @@ class Ours:
     code: ast.expr
     kind: Kind
     member: Kind = ""  # of a list
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The record names of ours are looked for in, and the one its list stands in."""
+
+    of: type
+    above: type | None = None
 
 
 class Outgoing:
@@ -83,7 +104,7 @@ class Outgoing:
         if body is None:
             self._report.add(self._root, "body is missing")
             return None
-        result = self._value(body, self._command, "", top=True)
+        result = self._value(body, Scope(self._command), "", top=True)
         self._leftovers()
         if self._report.problems or result is None:
             return None
@@ -104,9 +125,13 @@ class Outgoing:
 
     # ------------------------------------------------------------ objects and lists
 
-    def _value(self, node: Node, scope: type, prefix: str, *, top: bool = False) -> ast.expr | None:
-        if node.kind == "map" and {"each", "fields"} & set(node.keys()):
-            return self._list(node, scope, prefix)
+    def _value(
+        self, node: Node, scope: Scope, prefix: str, *, top: bool = False
+    ) -> ast.expr | None:
+        if _is_block(node):
+            return self._needed(node, self._list(node, scope, prefix), prefix)
+        if node.kind == "list" and any(member.kind == "map" for member in node):
+            return self._needed(node, self._several(node, scope, prefix), prefix)
         if node.kind == "map":
             return self._object(node.items(), scope, prefix, top=top)
         with self._report.about(prefix[:-1]):
@@ -114,7 +139,7 @@ class Outgoing:
             return None if line is None else self._line(line, scope, prefix)
 
     def _object(
-        self, pairs: Any, scope: type, prefix: str, *, top: bool = False
+        self, pairs: Any, scope: Scope, prefix: str, *, top: bool = False
     ) -> ast.expr | None:
         groups: dict[str, list[tuple[str, Node, Node]]] = {}
         for key, value in pairs:
@@ -133,7 +158,7 @@ class Outgoing:
         return self._names.run(steps.kept if top else steps.kept_inside, ast.Dict(keys, values))
 
     def _group(
-        self, head: str, members: list[tuple[str, Node, Node]], scope: type, prefix: str
+        self, head: str, members: list[tuple[str, Node, Node]], scope: Scope, prefix: str
     ) -> ast.expr | None:
         plain = [value for rest, _, value in members if not rest]
         if plain and len(members) > 1:
@@ -144,13 +169,34 @@ class Outgoing:
         inner = [(_renamed(key, rest), value) for rest, key, value in members]
         return self._object(inner, scope, f"{prefix}{head}.")
 
-    def _list(self, node: Node, scope: type, prefix: str) -> ast.expr | None:
+    def _several(self, node: Node, scope: Scope, prefix: str) -> ast.expr | None:
+        """Blocks one after the other make one list: the goods, then their taxes."""
+        parts: list[ast.expr] = []
+        for member in few_blocks(list(node), prefix[:-1], self._report):
+            if not _is_block(member):
+                self._report.add(member, f"{prefix[:-1]}: is not a block with fields or value")
+            elif (made := self._list(member, scope, prefix)) is not None:
+                parts.append(ast.Starred(made, ast.Load()))
+        result = ast.List(parts, ast.Load())
+        self._marks.place(result, node, prefix[:-1], "")
+        return result if len(parts) == len(list(node)) else None
+
+    def _needed(self, node: Node, made: ast.expr | None, prefix: str) -> ast.expr | None:
+        if made is None or prefix[:-1] not in self._required:
+            return made
+        result = self._names.run(steps.need_full, self._names.run(steps.some, made))
+        each = node.get("each") if node.kind == "map" else None
+        self._marks.place(result, node, prefix[:-1], each.text if each is not None else "")
+        return result
+
+    def _list(self, node: Node, scope: Scope, prefix: str) -> ast.expr | None:
         for key, _ in node.items():
             if key.text not in _LIST_WORDS:
                 self._report.add(
                     key, f"{key.text} is not known here", nearest(key.text, _LIST_WORDS)
                 )
-        each, inner, source = node.get("each"), scope, None
+        each, inner = node.get("each"), scope
+        source: ast.expr = ast.Tuple([_pair("item", ABOVE if scope.above else "")], ast.Load())
         if each is not None:
             found = self._list_of_ours(each, scope)
             if found is None:
@@ -171,24 +217,31 @@ class Outgoing:
         self.lines.append((their, Line(node)))
         return self._loop(node, source, made, tests, their)
 
-    def _list_of_ours(self, node: Node, scope: type) -> tuple[type, ast.expr] | None:
-        code: ast.expr = load("item")
-        words = node.text.split(".")
-        for at, word in enumerate(words, start=1):
-            field = fields_of(scope).get(word)
+    def _list_of_ours(self, node: Node, scope: Scope) -> tuple[Scope, ast.expr] | None:
+        """The list of `each`, also through lists (`order.lines.taxes`): pairs of an entry and
+        what it stands in."""
+        inner, entry, loops = Scope(scope.of), "item", list[ast.comprehension]()
+        code: ast.expr = load(entry)
+        of, kind = scope.of, ""
+        for word in node.text.split("."):
+            field = fields_of(of).get(word)
             if field is None:
-                self._unknown(node, node.text, scope)
+                self._unknown(node, node.text, scope.of)
                 return None
-            if field.kind != ("records" if at == len(words) else "record"):
+            code, of, kind = ast.Attribute(code, word, ast.Load()), field.of, field.kind
+            if kind not in ("record", "records"):
                 break
-            code, scope = ast.Attribute(code, word, ast.Load()), field.of
-        else:
-            return scope, code
-        self._report.add(node, f"{node.text} is not a list of ours")
+            if kind == "records":
+                holder, entry = entry, f"each{len(loops)}"
+                loops.append(ast.comprehension(ast.Name(entry, ast.Store()), code, [], 0))
+                inner, code = Scope(of, inner.of), load(entry)
+        if kind == "records":
+            return inner, ast.ListComp(_pair(entry, holder), loops)
+        self._report.add(node, f"{short(node.text)} is not a list of ours")
         return None
 
     def _loop(
-        self, node: Node, source: ast.expr | None, made: ast.expr, tests: list[ast.expr], their: str
+        self, node: Node, source: ast.expr, made: ast.expr, tests: list[ast.expr], their: str
     ) -> ast.expr:
         name = self._names.fresh("block")
         add: ast.stmt = ast.Expr(
@@ -198,7 +251,9 @@ class Outgoing:
         skips: list[ast.stmt] = [ast.If(test, [ast.Continue()], []) for test in tests]
         skips = [*self._names.entered(their), *skips]
         loop = ast.For(
-            ast.Tuple([ast.Name("at", ast.Store()), ast.Name("item", ast.Store())], ast.Store()),
+            ast.Tuple(
+                [ast.Name("at", ast.Store()), _pair("item", ABOVE, ast.Store())], ast.Store()
+            ),
             call("enumerate", load("entries")),
             [*skips, ast.Try([add], [ignore], [], [])],
             [],
@@ -209,14 +264,11 @@ class Outgoing:
         ours = each.text if each is not None else ""
         self._marks.place(block, node, their, ours)
         self._functions.append(block)
-        entries_: ast.expr = source or ast.Tuple([load("item")], ast.Load())
-        result: ast.expr = call(name, entries_)
-        if their in self._required:
-            result = self._names.run(steps.need_full, self._names.run(steps.some, result))
+        result: ast.expr = call(name, source)
         self._marks.place(result, node, their, ours)
         return result
 
-    def _condition(self, condition: Condition, scope: type) -> ast.expr | None:
+    def _condition(self, condition: Condition, scope: Scope) -> ast.expr | None:
         ours = self._ours(condition.node, condition.path_text, scope)
         if ours is None:
             return None
@@ -231,7 +283,7 @@ class Outgoing:
 
     # ------------------------------------------------------------ lines
 
-    def _line(self, line: Line, scope: type, prefix: str) -> ast.expr | None:
+    def _line(self, line: Line, scope: Scope, prefix: str) -> ast.expr | None:
         their = prefix[:-1]
         self.lines.append((their, line))
         if line.path_text:
@@ -305,16 +357,22 @@ class Outgoing:
         holds, ignores = otherwise == "hold", otherwise == "ignore"
         return steps.Table(name, words, otherwise, frozenset(ignored), holds, ignores)
 
-    def _ours(self, node: Node, text: str, scope: type) -> Ours | None:
+    def _ours(self, node: Node, text: str, scope: Scope) -> Ours | None:
         """`ship_to.name`, `extras.shop`, `lines.quantity` (a list) as attribute access: the
         words are field names of the model, never free text."""
         code: ast.expr = load("item")
-        rest, start = text.split("."), scope
+        rest, of = text.split("."), scope.of
+        if rest[0] == ABOVE and len(rest) > 1:
+            if scope.above is None:
+                self._report.add(node, f"{text}: nothing is above here", _ABOVE_HELP)
+                return None
+            code, rest, of = load(ABOVE), rest[1:], scope.above
+        start, named = of, ".".join(rest)
         while True:
             word, *rest = rest
-            field = fields_of(scope).get(word)
+            field = fields_of(of).get(word)
             if field is None:
-                self._unknown(node, text, start)
+                self._unknown(node, named, start)
                 return None
             code = ast.Attribute(code, word, ast.Load())
             if field.kind == "words" and rest:
@@ -323,7 +381,7 @@ class Outgoing:
             if field.kind == "records" and rest:
                 return self._plural(node, code, rest, field.of)
             if field.kind == "record" and rest:
-                scope = field.of
+                of = field.of
             elif rest:
                 self._report.add(node, f"{text}: {word} has no parts")
                 return None
@@ -332,20 +390,31 @@ class Outgoing:
             else:
                 return Ours(code, field.kind)
 
-    def _plural(self, node: Node, code: ast.expr, rest: list[str], scope: type) -> Ours | None:
-        field = fields_of(scope).get(rest[0])
+    def _plural(self, node: Node, code: ast.expr, rest: list[str], of: type) -> Ours | None:
+        field = fields_of(of).get(rest[0])
         if field is None or len(rest) > 1 or field.kind not in _PLURAL:
-            self._unknown(node, ".".join(rest), scope)
+            self._unknown(node, ".".join(rest), of)
             return None
         each = ast.comprehension(ast.Name("each", ast.Store()), code, [], 0)
         element = ast.Attribute(load("each"), rest[0], ast.Load())
         kind = "text" if field.kind == "enum" else field.kind
         return Ours(ast.ListComp(element, [each]), _PLURAL[field.kind], kind)
 
-    def _unknown(self, node: Node, text: str, scope: type) -> None:
-        names = names_of(scope)
+    def _unknown(self, node: Node, text: str, of: type) -> None:
+        names = names_of(of)
         hint = nearest(text, names) or f"Fields are: {', '.join(names)}"
-        self._report.add(node, f"{text} is not a field of ours", hint)
+        self._report.add(node, f"{short(text)} is not a field of ours", hint)
+
+
+def _is_block(node: Node) -> bool:
+    return node.kind == "map" and bool({"each", "fields"} & set(node.keys()))
+
+
+def _pair(entry: str, above: str, context: ast.expr_context | None = None) -> ast.expr:
+    """(entry, above) as names; no name for what stands in nothing."""
+    context = context or ast.Load()
+    holder = ast.Name(above, context) if above else ast.Constant(None)
+    return ast.Tuple([ast.Name(entry, context), holder], context)
 
 
 def _renamed(key: Node, text: str) -> Node:

@@ -252,11 +252,11 @@ class Names:
         return ast.Call(tried, [ast.Constant(our), ast.Lambda(nothing, value), other], [])
 
     def entered(self, our: str) -> list[ast.stmt]:
-        """Inside a loop: which entry of which list is next."""
+        """Inside a loop: of which list the next entry is."""
         if self.watch is None:
             return []
         entered = self.constant(self.watch.entered)
-        return [ast.Expr(ast.Call(entered, [ast.Constant(our), load("at")], []))]
+        return [ast.Expr(ast.Call(entered, [ast.Constant(our)], []))]
 
 
 def load(name: str) -> ast.Name:

@@ -31,8 +31,9 @@ def warning(effect: Effect) -> str:
     """Empty where nothing that was decided from already comes out differently."""
     if not effect.posted:
         return ""
+    more = ", …" if effect.posted > len(effect.posted_labels) else ""
     return (
-        f"{effect.posted} of them are posted already ({', '.join(effect.posted_labels)}):"
+        f"{effect.posted} of them are posted already ({', '.join(effect.posted_labels)}{more}):"
         " a reload asks first, `truecount reload --yes` takes it."
     )
 

@@ -56,7 +56,10 @@ def _block(block: Block, here: Place, our: str) -> Iterator[tuple[Place, str]]:
 def _line(line: Line, here: Place) -> list[Place]:
     found = _touched(line.path, here) if line.path is not None else []
     for use in line.steps:
-        if use.path is not None:
+        if use.step.arg == "lookup" and use.path is not None:  # from the top of the document
+            ends = [_entry(end) for end in _touched(use.path, ())]
+            found += [(*end, name) for end in ends for name in use.argument]
+        elif use.path is not None:
             found += _touched(use.path, here)
     return found
 

@@ -56,6 +56,7 @@ _VOWELS, _OTHERS = "aeiou", "bcdfghklmnprstvz"
 class _Scrubber:
     key: bytes
     kept: frozenset[Place]
+    countries: frozenset[Place]
     fakes: dict[str, str] = field(default_factory=dict)
 
     def value(self, value: Any, place: Place, *, buyers: bool) -> Any:
@@ -69,6 +70,8 @@ class _Scrubber:
         if type(value) is list:
             return [self.value(each, (*place, EVERY), buyers=buyers) for each in value]
         if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
+            return value
+        if place in self.countries and _is_country("country", value):
             return value
         if place in self.kept and not buyers:
             return self._hidden_inside(value)
@@ -158,7 +161,7 @@ def scrub(documents: Sequence[Any], plan: Plan | None, *, key: bytes) -> list[An
 
     `key` decides the fakes; a random one that is thrown away makes them impossible to undo.
     """
-    scrubber = _Scrubber(key, _kept(plan))
+    scrubber = _Scrubber(key, _kept(plan), _countries(plan))
     faked = [scrubber.value(document, (), buyers=False) for document in documents]
     hidden = sorted((word for word in _buyers_words(documents) if len(word) > 2), key=len)
     return [_without(each, hidden[::-1], scrubber) for each in faked]
@@ -172,6 +175,14 @@ def _kept(plan: Plan | None) -> frozenset[Place]:
         for place, ours in reads_of(plan).items()
         if any((our.rpartition(".")[2] or "skip_when") in _KEPT for our in ours)
         and not any(is_buyers(our) for our in ours)
+    )
+
+
+def _countries(plan: Plan | None) -> frozenset[Place]:
+    """Where a mapping reads a country, whatever they call it: `recipient_address.region_code`."""
+    places = reads_of(plan).items() if plan is not None else ()
+    return frozenset(
+        place for place, ours in places if any(our.endswith(".country") for our in ours)
     )
 
 

@@ -158,7 +158,7 @@ def _sending() -> Schema:
 
 
 def _body() -> Schema:
-    """Names of theirs, as deep as they like; `each` makes a list."""
+    """Names of theirs, as deep as they like; `each` makes a list, several blocks one list."""
     return {
         "type": "object",
         "properties": {"skip_when": {"$ref": "#/$defs/condition"}},
@@ -166,7 +166,7 @@ def _body() -> Schema:
             "anyOf": [
                 {"$ref": "#/$defs/sends"},
                 {"$ref": "#/$defs/body"},
-                {"type": "array", "items": _CONDITION},
+                {"type": "array", "items": {"anyOf": [_CONDITION, {"$ref": "#/$defs/body"}]}},
             ]
         },
     }

@@ -152,6 +152,22 @@ def false_to_none(value: Raw) -> Raw:
     return None if value is False else value
 
 
+def lookup(value: Raw, rows: Raw, key: str, name: str) -> Raw:
+    """Of another list of the same document, the entry whose `key` is this value gives `name`.
+
+    For what is said once and meant on every line: the jurisdiction of a tax rate. Where
+    nothing has the key there is nothing to say.
+    """
+    if value is None or type(rows) is not list:
+        return None
+    if len(rows) > LOOKED_MAX:  # each line walks them: a hostile document would take for ever
+        raise StepError(value, f"is looked for in more than {LOOKED_MAX} entries", "too_many")
+    word = _word(value)
+    return next(
+        (row.get(name) for row in rows if type(row) is dict and says(row.get(key), word)), None
+    )
+
+
 def join(value: Raw, separator: str) -> str | None:
     if value is None:
         return None
@@ -161,6 +177,8 @@ def join(value: Raw, separator: str) -> str | None:
 # ---------------------------------------------------------------- numbers
 
 
+#: Entries `lookup` goes through.
+LOOKED_MAX = 1000
 #: What the decimal module keeps exact; more digits are a broken feed.
 DIGITS_MAX = 28
 WHOLE_MAX = 2**63 - 1

@@ -30,6 +30,7 @@ class Watch:
     refused: list[tuple[str, StepError]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     _entries: dict[str, int] = field(default_factory=dict)
+    _counted: dict[str, int] = field(default_factory=dict)
 
     def seen(self, our: str, step: str, value: Any) -> Any:
         self.notes.append(Note(self._place(our), step, value))
@@ -45,8 +46,11 @@ class Watch:
             self.left_out.append(self._place(our))
             raise
 
-    def entered(self, our: str, at: int) -> None:
-        self._entries[our] = at
+    def entered(self, our: str) -> None:
+        """One more entry of a list. Several blocks make one list, so it is counted on."""
+        place = self._place(our)
+        self._entries[our] = self._counted.get(place, 0)
+        self._counted[place] = self._entries[our] + 1
 
     def _place(self, our: str) -> str:
         """lines.taxes.amount as lines[0].taxes[1].amount."""

@@ -42,16 +42,16 @@ def shows(remote: Any, units: int) -> None:
     until(f"the shop shows {units}", lambda: remote("shop", "shown", sku="TEA") == units)
 
 
-def test_check_refuses_bad_rules_with_file_and_line(stage: Stage) -> None:
+def test_check_refuses_bad_rules_with_file_line_and_column(stage: Stage) -> None:
     write(stage, "rules:\n  - share: 140%\n  - {channel: shpo, cap: 5}\n  - {tag: gift, cap: 5}\n")
     done = stage.cli("check")
     assert done.returncode == 2
     path = stage.mappings / "rules.yaml"
     assert done.stderr.partition("\n\n")[2].splitlines() == [
-        f'{path}:2  rules row 1.share: "140%" is more than 100%',
-        f'{path}:3  rules row 2.channel names the unknown channel "shpo"',
+        f'{path}:2:12  rules row 1.share: "140%" is more than 100%',
+        f'{path}:3:15  rules row 2.channel names the unknown channel "shpo"',
         '  Did you mean "shop"?',
-        f'{path}:4  rules row 3.tag names the unknown tag "gift"',
+        f'{path}:4:11  rules row 3.tag names the unknown tag "gift"',
         "  There is no tag yet.",
     ]
     write(stage, CAP)  # nobody has named a SKU yet: whether TEA exists is not known
@@ -69,7 +69,8 @@ def test_a_rule_for_an_unknown_sku_is_refused_and_the_daemon_keeps_the_last_good
         shows(remote, 4)
         write(stage, CAP.replace("TEA", "[TEA, TAE]").replace("4", "6"))
         said = (
-            f'{path}:2  no warehouse, ERP or channel has named the SKU "TAE"\n  Did you mean "TEA"?'
+            f'{path}:2:17  no warehouse, ERP or channel has named the SKU "TAE"\n'
+            '  Did you mean "TEA"?'
         )
         for verb, code in (("check", 2), ("reload", 3)):
             done = stage.cli(verb)

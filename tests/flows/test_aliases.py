@@ -476,8 +476,12 @@ async def test_check_names_every_problem_of_the_items_with_file_and_line(
         )
         code, _, err = await command(h, monkeypatch, capsys, "check")
         assert code == 2
-        for line, what in ((1, "contains itself"), (3, 'factor is "0"'), (5, '"TEE" of shop')):
-            assert re.search(rf"{re.escape(file.as_posix())}:{line}  .*{what}", err), err
+        for place, what in (
+            ("1:8", "contains itself"),
+            ("3:53", 'factor is "0"'),
+            ("5:41", '"TEE" of shop'),
+        ):
+            assert re.search(rf"{re.escape(file.as_posix())}:{place}  .*{what}", err), err
         # A face of the running daemon shows what is in force, not what is being written.
         code, out, _ = await command(h, monkeypatch, capsys, "status")
         assert code == 0

@@ -177,6 +177,27 @@ async def test_h34_a_broken_file_is_an_exception_and_the_old_one_works_on(tmp_pa
         assert h.causes() == []
 
 
+async def test_a_refused_file_is_told_in_the_same_words_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """File, line, column, our field, their path and what was seen, wherever it is told."""
+    async with house(tmp_path, mappings=True) as h:
+        edit(h, ("total | money", "total | mony"))
+        await saved(h, mappings_in_force.OnSave(h.app))
+        config = str(h.folder / "config.yaml")
+        day = h.clock.now().date().isoformat()
+        said = {}
+        for verb in (["check"], ["holds"], ["status"], ["report", "--date", day, "--json"]):
+            capsys.readouterr()
+            main([verb[0], "--config", config, *verb[1:]])
+            shown = capsys.readouterr()
+            said[verb[0]] = " ".join((shown.out + shown.err).replace('\\"', '"').split())
+        words = 'order.yaml:15:29 total: "mony" is not a step (total)'
+        assert {verb: words in text for verb, text in said.items()} == dict.fromkeys(said, True)
+        assert 'Did you mean "money"?' in said["check"]
+        assert 'Did you mean "money"?' in said["holds"]
+
+
 async def test_h34_a_start_with_a_broken_file_works_on_with_what_was_in_force(
     tmp_path: Path,
 ) -> None:

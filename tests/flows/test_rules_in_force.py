@@ -77,14 +77,14 @@ async def test_h34_bad_rules_change_nothing_and_one_exception_says_where(tmp_pat
     async with house(tmp_path, rules=CAP) as h:
         await h.sells(TEA=9)
         assert await refused(h, "rules:\n  - {sku: TEA, cap: 7}\n  - share: 140%\n") == [
-            'rules.yaml:3  rules row 2.share: "140%" is more than 100%'
+            'rules.yaml:3:12  rules row 2.share: "140%" is more than 100%'
         ]
         await h.now()
         assert shown(h) == (4, 9)  # the last good ones
         assert h.causes() == ["rules:refused"]
         labels = "SELECT label FROM hold_members WHERE closed_at IS NULL"
         assert h.one(labels) == (
-            f'{h.folder}/rules.yaml:3 rules row 2.share: "140%" is more than 100%'
+            f'{h.folder}/rules.yaml:3:12 rules row 2.share: "140%" is more than 100%'
         )
         await refused(h, "rules:\n  - {channel: shpo, cap: 7}\n")  # corrected, and a new mistake
         assert "shpo" in h.one(labels)
@@ -111,7 +111,7 @@ async def test_a_rule_for_an_unknown_sku_is_refused_until_somebody_names_it(tmp_
         await h.sells(TEA=9)
         text = "rules:\n  - sku: [TEA, MUG]\n    cap: 4\n"
         assert await refused(h, text) == [
-            'rules.yaml:2  no warehouse, ERP or channel has named the SKU "MUG"'
+            'rules.yaml:2:16  no warehouse, ERP or channel has named the SKU "MUG"'
         ]
         assert shown(h) == (9, 9)
         await h.sells(MUG=9)

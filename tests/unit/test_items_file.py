@@ -1,4 +1,4 @@
-"""items.yaml: what an operator may write, and every refusal with its file, line and what to do."""
+"""items.yaml: what an operator may write, and every refusal with its place and what to do."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ alias_files: [more.csv]
 """
     rows = "sku,system,their_sku,factor\nHAT,shop,TEE,\nTEA,shop,TEE,\n"
     assert refused(tmp_path, text, more=rows) == [
-        'items.yaml:3  "TEE" of shop is "TEA" in line 2, and "MUG" here\n'
+        'items.yaml:3:41  "TEE" of shop is "TEA" in line 2, and "MUG" here\n'
         "  One word means one item: keep one.",
         'more.csv:2  "TEE" of shop is "TEA" in items.yaml line 2, and "HAT" here\n'
         "  One word means one item: keep one.",
@@ -118,7 +118,7 @@ aliases:
 """
     [problem] = refused(tmp_path, text)
     assert problem.startswith(
-        'items.yaml:3  depot would have two words for "TEA": "T1" (line 2) and "T2"\n'
+        'items.yaml:3:42  depot would have two words for "TEA": "T1" (line 2) and "T2"\n'
     )
     assert "Make one of them an item of its own." in problem
 
@@ -139,14 +139,14 @@ alias_files: [more.csv]
     allowed = "\n  A whole number from 1 to 1000000."
     csv_allowed = "\n  A whole number from 1 to 1000000, or nothing for 1."
     assert refused(tmp_path, text, more=rows) == [
-        f'items.yaml:2  aliases row 1.factor is "0"{allowed}',
-        f'items.yaml:3  aliases row 2.factor is "-1"{allowed}',
-        f'items.yaml:4  aliases row 3.factor is "2.5"{allowed}',
-        f'items.yaml:5  aliases row 4.factor is "1000001"{allowed}',
-        f'items.yaml:7  kit "A" needs "0" of "TEA"{allowed}',
-        f'items.yaml:8  kit "B" needs "-2" of "TEA"{allowed}',
-        f'items.yaml:8  kit "B" needs "1.5" of "MUG"{allowed}',
-        f'items.yaml:8  kit "B" needs "" of "HAT"{allowed}',
+        f'items.yaml:2:54  aliases row 1.factor is "0"{allowed}',
+        f'items.yaml:3:54  aliases row 2.factor is "-1"{allowed}',
+        f'items.yaml:4:54  aliases row 3.factor is "2.5"{allowed}',
+        f'items.yaml:5:54  aliases row 4.factor is "1000001"{allowed}',
+        f'items.yaml:7:12  kit "A" needs "0" of "TEA"{allowed}',
+        f'items.yaml:8:12  kit "B" needs "-2" of "TEA"{allowed}',
+        f'items.yaml:8:21  kit "B" needs "1.5" of "MUG"{allowed}',
+        f'items.yaml:8:30  kit "B" needs "" of "HAT"{allowed}',
         f'more.csv:2  factor is "0"{csv_allowed}',
         f'more.csv:3  factor is "a dozen"{csv_allowed}',
     ]
@@ -155,7 +155,7 @@ alias_files: [more.csv]
 def test_a_channel_that_sells_by_the_case_is_told_to_write_a_pack(tmp_path: Path) -> None:
     text = "aliases:\n  - {sku: TEA, system: shop, their_sku: TEA-12, factor: 12}\n"
     assert refused(tmp_path, text) == [
-        'items.yaml:2  shop is a channel, and sells "TEA-12" by 12\n'
+        'items.yaml:2:57  shop is a channel, and sells "TEA-12" by 12\n'
         "  Write a pack, `kits: {TEA-12: {TEA: 12}}`, and no factor here."
     ]
 
@@ -176,7 +176,7 @@ def test_a_kit_that_contains_itself_is_refused_with_its_circle(
     tmp_path: Path, kits: str, line: int, circle: str
 ) -> None:
     [problem] = refused(tmp_path, f"kits:\n{kits}")
-    assert problem.startswith(f"items.yaml:{line}  kit {circle}\n  Take ")
+    assert problem.startswith(f"items.yaml:{line}:3  kit {circle}\n  Take ")
 
 
 def test_every_circle_is_named_and_other_problems_beside_it(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ aliases:
 """
     problems = refused(tmp_path, text)
     assert [problem.partition("  ")[0] for problem in problems] == [
-        f"items.yaml:{line}" for line in (2, 4, 5, 6, 8)
+        f"items.yaml:{place}" for place in ("2:3", "4:3", "5:6", "6:6", "8:24")
     ]
     assert problems[4].endswith('"depott" is no system of config.yaml\n  Did you mean "depot"?')
     assert problems[2].endswith('kit "D" names no components\n  Write them like {TEA: 1, MUG: 2}.')
@@ -207,9 +207,9 @@ def test_a_key_that_stands_twice(tmp_path: Path) -> None:
 def test_an_unknown_key_and_a_missing_one(tmp_path: Path) -> None:
     text = "bundles: {}\naliases:\n  - {sku: TEA, system: shop}\n"
     first, second = refused(tmp_path, text)
-    assert first.startswith('items.yaml:1  "bundles" is not an option')
+    assert first.startswith('items.yaml:1:1  "bundles" is not an option')
     assert second == (
-        "items.yaml:3  aliases row 1.their_sku is missing\n"
+        "items.yaml:3:5  aliases row 1.their_sku is missing\n"
         "  What it calls the item, letter for letter."
     )
 
@@ -218,13 +218,13 @@ def test_a_blank_that_nobody_sees_is_refused_not_trimmed(tmp_path: Path) -> None
     text = 'kits:\n  "GIFT ": {TEA: 1}\nlots: ["MI\u200bLK"]\n'
     rows = "sku,system,their_sku,factor\nTEA,shop, TEE,\n"
     problems = refused(tmp_path, f"{text}alias_files: [more.csv]\ntags: {{a: [' T']}}\n", more=rows)
-    assert [problem.split("  ")[0] for problem in problems][:1] == ["items.yaml:2"]
+    assert [problem.split("  ")[0] for problem in problems][:1] == ["items.yaml:2:3"]
     assert problems[0] == (
-        'items.yaml:2  "GIFT " is no SKU: blanks around it, a character that cannot be seen, or '
+        'items.yaml:2:3  "GIFT " is no SKU: blanks around it, a character that cannot be seen, or '
         "too long\n  Mappings take the blanks around a SKU away; write it without."
     )
     assert any(problem.startswith('more.csv:2  " TEE" is no SKU') for problem in problems)
-    assert any(problem.startswith('items.yaml:5  " T" is no SKU') for problem in problems)
+    assert any(problem.startswith('items.yaml:5:12  " T" is no SKU') for problem in problems)
 
 
 def test_a_list_of_aliases_that_is_no_list_of_aliases(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_list_of_aliases_that_is_no_list_of_aliases(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load_items(tmp_path / "items.yaml", "items.yaml", systems=SYSTEMS, channels=CHANNELS)
     assert [str(problem) for problem in error.value.problems] == [
-        'items.yaml:1  alias_files: there is no file "none.csv" beside this one',
+        'items.yaml:1:25  alias_files: there is no file "none.csv" beside this one',
         "more.csv:1  is not UTF-8 text\n  Save it as CSV UTF-8.",
     ]
 
@@ -256,10 +256,10 @@ def test_a_list_of_aliases_that_is_no_list_of_aliases(tmp_path: Path) -> None:
 def test_lists_that_are_no_lists_of_skus(tmp_path: Path) -> None:
     text = "tags: {a: {b: c}, d: [TEA, TEA]}\nlots: [MILK, MILK]\napart: [TEA, tea]\n"
     assert refused(tmp_path, text) == [
-        'items.yaml:1  tag "a" is a list of SKUs\n  Write it like [TEA, MUG].',
-        'items.yaml:1  tag "d" has "TEA" twice\n  Keep one.',
-        'items.yaml:2  lots has "MILK" twice\n  Keep one.',
-        "items.yaml:3  apart is a list of lists\n  Write it like [[TEA, tea]].",
+        'items.yaml:1:11  tag "a" is a list of SKUs\n  Write it like [TEA, MUG].',
+        'items.yaml:1:28  tag "d" has "TEA" twice\n  Keep one.',
+        'items.yaml:2:14  lots has "MILK" twice\n  Keep one.',
+        "items.yaml:3:8  apart is a list of lists\n  Write it like [[TEA, tea]].",
     ]
 
 
@@ -268,6 +268,22 @@ def test_a_kit_beyond_all_measure(tmp_path: Path) -> None:
     text += f"  C: {{{', '.join(f'X{n}: 1' for n in range(COMPONENTS_MAX + 1))}}}\n"
     first, second = refused(tmp_path, text)
     assert first.startswith(
-        'items.yaml:3  kit "B" comes to 1 components, up to 2000000 units of one\n'
+        'items.yaml:3:3  kit "B" comes to 1 components, up to 2000000 units of one\n'
     )
-    assert second.startswith('items.yaml:4  kit "C" comes to 101 components')
+    assert second.startswith('items.yaml:4:3  kit "C" comes to 101 components')
+
+
+def test_a_problem_of_an_alias_stands_where_its_part_does(tmp_path: Path) -> None:
+    """A row over several lines: an editor jumps to the word, not to the dash."""
+    text = """\
+aliases:
+  - sku: TEA
+    their_sku: TEE
+    system: shp
+  - sku: TEA
+    system: shop
+    their_sku: TEA-12
+    factor: 12
+"""
+    found = [problem.partition("  ")[0] for problem in refused(tmp_path, text)]
+    assert found == ["items.yaml:4:13", "items.yaml:8:13"]

@@ -17,6 +17,7 @@ from core.mapping.drafting import draft
 from core.mapping.explaining import explain
 from core.mapping.preview import Recorded, compare
 from core.mapping.preview_page import page
+from core.mapping.preview_text import warning
 from core.mapping.samples import samples_of
 from core.mapping.sampling import as_file, scrub
 from core.mapping.shapes import shape_of, written
@@ -71,6 +72,32 @@ def test_explain_shows_conditions_and_what_is_left_out() -> None:
     assert "lines[1].sku" not in shown
 
 
+def test_explain_counts_the_entries_of_several_blocks_on() -> None:
+    """Before, the second block's values stood behind the first one's, as if they were steps."""
+    mapping = load(
+        changed(
+            "    unit_price: price | money\n",
+            """    unit_price: price | money
+  discounts:
+    - fields: {title: = voucher, amount: off | money}
+    - skip_when: coins is zero
+      fields: {title: = coins, amount: coins | money}
+""",
+        )
+    )
+    items = [
+        {"id": "a", "sku": "A", "qty": 1, "price": "9", "off": "1", "coins": "2"},
+        {"id": "b", "sku": "B", "qty": 1, "price": "9", "off": "3", "coins": "0"},
+    ]
+    found = {one.name: one for one in explain(mapping, {**DOCUMENT, "items": items}).fields}
+    assert [name for name in found if name.endswith("discounts[1].title")] == [
+        "lines[0].discounts[1].title"
+    ]
+    assert found["lines[0].discounts[0].amount"].steps == (("off", '"1"'), ("money", "1.00 EUR"))
+    assert found["lines[0].discounts[1].amount"].steps == (("coins", '"2"'), ("money", "2.00 EUR"))
+    assert found["lines[1].discounts[0].amount"].value == "3.00 EUR"
+
+
 def test_explain_of_a_mapping_that_sends() -> None:
     from core.model import Address, FulfillOrder, QuantityLine
 
@@ -105,6 +132,14 @@ def test_preview_counts_every_document_once() -> None:
     assert released.reason == 'payment "COUPON" is not in choices.payment (pay)'
     assert found.posted == 2
     assert "no 2" in page(found)
+
+
+def test_a_preview_says_that_more_is_posted_than_it_names() -> None:
+    new = load(changed("PAID: paid", "PAID: part"))
+    said = warning(compare(load(ORDER), new, recorded(*[DOCUMENT] * 7)))
+    assert "7 of them are posted already (no 0, no 1, no 2, no 3, no 4, …): a reload asks" in said
+    said = warning(compare(load(ORDER), new, recorded(DOCUMENT)))
+    assert "1 of them are posted already (no 0): a reload asks" in said
 
 
 def test_preview_of_a_first_mapping_shows_every_field_as_new() -> None:
@@ -159,6 +194,19 @@ def test_the_same_value_is_the_same_fake_and_shapes_stay() -> None:
     assert first["buyer"]["email"].endswith("@example.com")
     assert second["at"] == "2026-01-02T10:00:00Z"
     assert scrub([one], None, key=b"z" * 32)[0]["buyer"]["phone"] != first["buyer"]["phone"]
+
+
+def test_a_country_stays_one_whatever_its_field_is_called() -> None:
+    """A faked code may be no country, and a fixture that is held says nothing."""
+    mapping = load(
+        changed("  number: name", "  number: name\n  ship_to.country: to.region | country")
+    )
+    given = {**DOCUMENT, "to": {"region": "US", "recipient": "Ulla"}}
+    [faked] = scrub([given], mapping.plan, key=b"k" * 32)
+    assert faked["to"]["region"] == "US"
+    assert faked["to"]["recipient"] != "Ulla"
+    [faked] = scrub([{**DOCUMENT, "to": {"region": "Ulla Unlucky"}}], mapping.plan, key=b"k" * 32)
+    assert "Ulla" not in str(faked)
 
 
 def test_a_fixture_of_every_mapping_maps_as_the_original_does() -> None:

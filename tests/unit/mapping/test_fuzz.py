@@ -6,9 +6,11 @@ size of the input: a limit in the test, not only in the code.
 
 from __future__ import annotations
 
+import json
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,7 +25,8 @@ from core.mapping.lines import split_pipes
 from core.mapping.mapping import Text, read_mapping
 from core.mapping.paths import PathError, parse_path
 from core.mapping.shape import names_of
-from core.model import RECORDS
+from core.model import RECORDS, BookOrder, Discount, Order, OrderLine, Payment, Tax
+from core.money import Money
 from core.strict import Malformed, dump_json, load_json, load_yaml
 from tests.unit.mapping.mapped import ORDER, SEND
 
@@ -31,6 +34,29 @@ from tests.unit.mapping.mapped import ORDER, SEND
 SLOW_S = 5.0
 #: A text of 1 MiB may become so much; an alias bomb would become gigabytes.
 MEMORY_MAX = 400 * 1024 * 1024
+
+BOOK = "mapping: shop.book_order\nversion: 1\nsends: book_order\nbody:\n"
+TEN = Money(1000, "EUR")
+BOOKING = BookOrder(
+    reference="r",
+    channel="shop",
+    order=Order(
+        key="1",
+        number="#1",
+        revision="1",
+        placed_at=datetime(2026, 11, 20, tzinfo=UTC),
+        currency="EUR",
+        total=TEN,
+        payment=Payment.PAID,
+        shipping_taxes=(Tax(amount=TEN),),
+        lines=(
+            OrderLine(key="a", sku="A", quantity=1, unit_price=TEN, taxes=(Tax(amount=TEN),)),
+            OrderLine(
+                key="b", sku="B", quantity=1, unit_price=TEN, discounts=(Discount(amount=TEN),)
+            ),
+        ),
+    ),
+)
 
 FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -156,6 +182,124 @@ def test_any_line_compiles_or_is_refused_with_its_column(name: str, line: str) -
     if made is not None:
         for document in ({}, [], None, {"a": {"b": [1, "x", None]}, "items": [{}]}, "x"):
             timed(lambda document=document: made.record(document), Hold)  # type: ignore[misc]
+
+
+def with_line(line: str) -> str:
+    quoted = line.replace("'", "''")
+    return ORDER.replace("  number: name\n", f"  number: name\n  email: '{quoted}'\n")
+
+
+MANY = [
+    (
+        "steps",
+        with_line("a" + " | trim" * 20_000),
+        "8:10  email: has 20000 steps, more than 30",
+    ),
+    ("opened brackets", with_line("(" * 5000), f"8:11  email: the path {'(' * 80}… "),
+    (
+        "dots",
+        with_line("a" + ".a" * 20_000),
+        f"email: the path {'a.' * 40}… is longer than ",
+    ),
+    ("nots", with_line("!" * 5000 + "a"), f"8:11  email: the path {'!' * 80}… "),
+    ("calls", with_line("not_null(" * 2000 + "a" + ")" * 2000), "8:11  email: the path not_null("),
+    ("a long list", with_line("[" + "a," * 20_000 + "a]"), "8:11  email: the path [a,a,"),
+    (
+        "blocks",
+        f"{ORDER}deadlines:\n" + "  - fields: {kind: = ship}\n" * 101,
+        ":5  deadlines has 101 blocks, more than 100",
+    ),
+    (
+        "lines",
+        ORDER.replace("  number: name\n", "".join(f"  extras.x{n}: a\n" for n in range(20_000))),
+        "1:1  a mapping has 20014 lines beside its choices, more than 3000",
+    ),
+    (
+        "blocks that send",
+        SEND.replace(
+            "  reference: reference", "  b:\n" + "    - {each: lines, value: sku}\n" * 101
+        ),
+        "6:7  b has 101 blocks, more than 100",
+    ),
+    (
+        "names that send",
+        SEND.replace("  reference: reference", "  b: " + "x." * 50_000 + "y"),
+        f"5:6  b: {'x.' * 40}… is not a field of ours",
+    ),
+    (
+        "each that sends",
+        SEND.replace("each: lines", "each: lines." + "x." * 50_000 + "y"),
+        "7:11  ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), MANY, ids=[name for name, *_ in MANY])
+def test_more_than_anybody_needs_is_refused_in_time_and_in_short(
+    name: str, text: str, said: str
+) -> None:
+    """Each of these came to the end of the compiler's stack, or took a minute, or said it all."""
+    stem = "order" if "becomes" in text else "fulfill_order"
+    began = time.perf_counter()
+    with pytest.raises(MappingError) as refused_:
+        read_mapping(Text(text.encode()), f"shop/{stem}.yaml", f"shop.{stem}")
+    assert time.perf_counter() - began < 4 * SLOW_S
+    first = str(refused_.value.problems[0])
+    assert said in first
+    assert len(first) < 500
+
+
+def sending(text: str) -> tuple[Mapping | None, Sequence[Problem]]:
+    problems: list[Problem] = []
+
+    def run() -> Mapping | None:
+        try:
+            return read_mapping(Text(text.encode()), "shop/book_order.yaml", "shop.book_order")
+        except MappingError as error:
+            problems.extend(error.problems)
+            return None
+
+    return timed(run), problems
+
+
+OURS = st.sampled_from(
+    [*names_of(BookOrder), "order.lines.sku", "order.lines.taxes", "order.total | decimal", "above",
+     "above.key", "above.order.total | amount", "above.above.key", "= x", "order.placed_at | iso",
+     "lines.x", "order.extras.a", "__class__", "order.__dict__", "{{ order }}"]
+)  # fmt: skip
+#: What compiles nearly everywhere, so that not every draw is refused.
+GOOD = st.sampled_from(["= x", "5", "true", "= a | upper", '= b | default "c"'])
+RIGHTS = st.integers(0, 9).flatmap(lambda n: GOOD if n < 7 else OURS | LINES)
+ANY_LIST = st.sampled_from(
+    ["order.lines", "order.lines.taxes", "order.lines.discounts", "order.shipping_taxes", "order",
+     "order.lines.sku", "lines", "above.lines", ""]
+)  # fmt: skip
+LISTS = st.integers(0, 9).flatmap(lambda n: st.just("order.lines") if n < 7 else ANY_LIST)
+ASKED = RIGHTS | st.sampled_from(["sku is empty", "reference is x", "above.key is present"])
+BODIES = st.recursive(
+    RIGHTS,
+    lambda inner: (
+        st.dictionaries(st.sampled_from("a b a.c d.e.f".split()), inner, min_size=1, max_size=3)
+        | st.fixed_dictionaries({"fields": inner}, optional={"each": LISTS, "skip_when": ASKED})
+        | st.fixed_dictionaries({"each": LISTS, "value": inner})
+        | st.lists(inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@FUZZ
+@given(st.dictionaries(st.sampled_from("a b.c d".split()), BODIES, min_size=1, max_size=3))
+def test_any_body_that_is_sent_compiles_or_is_refused_with_its_column(body: dict[str, Any]) -> None:
+    text = BOOK + "".join(f"  {name}: {json.dumps(what)}\n" for name, what in body.items())
+    made, problems = sending(text)
+    if made is None:
+        assert problems
+        assert all(one.line >= 1 and one.column >= 1 and one.what for one in problems)
+        return
+    sent = timed(lambda: made.body(BOOKING), Hold)
+    timed(lambda: dump_json(sent))
+    assert explain(made, BOOKING).taken == (sent is not None)
 
 
 @FUZZ

@@ -12,6 +12,7 @@ import pytest
 
 from core.errors import MappingError
 from core.mapping import load_mapping
+from core.mapping.coverage import coverage_of
 from core.mapping.mapping import Text, read_mapping
 from core.mapping.own_steps import assert_pure, steps_of
 from core.mapping.places import country, phone, postcode
@@ -95,6 +96,12 @@ REFUSED = [
      " the unit after it (total)\n  For example: units packs uom"),
     ("total | whole | units packs u", "10:26  total: there is no choices.packs (total)\n"
      "  Tables are: payment"),
+    ("total | lookup taxes id", "10:25  total: lookup: needs a list of the document, the name that"
+     " is compared, and the name that is taken after it (total)\n"
+     "  For example: lookup tax_lines rate_id rate_code"),
+    ("total | lookup a[ id name",
+     "10:25  total: lookup: the path a[ id name ends too early (total)"),
+    ("total | lookup taxes id name", "10:10  total is money: add | money or | minor"),
     ("total | shop.none", '10:18  total: "shop.none" is not a step (total)'),
 ]  # fmt: skip
 
@@ -129,6 +136,62 @@ def test_conditions(condition: str, value: Any, skipped: bool) -> None:
     text = changed("  each: items\n", f"  each: items\n  skip_when: {condition}\n")
     made = order(text, items=[{**DOCUMENT["items"][0], "n": value}])
     assert (made.lines == ()) is skipped
+
+
+LOOKED = changed(
+    "    unit_price: price | money\n",
+    """    unit_price: price | money
+  taxes:
+    each: rates
+    fields:
+      amount: paid | money
+      jurisdiction: id | lookup taxes.named rate code
+      rate: id | lookup taxes.named rate percent | percent
+""",
+)
+
+
+def looked(named: Any, rate: Any = 7) -> Any:
+    item = {**DOCUMENT["items"][0], "rates": [{"id": rate, "paid": "1.00"}]}
+    return load(LOOKED), {**DOCUMENT, "items": [item], "taxes": {"named": named}}
+
+
+@pytest.mark.parametrize(
+    ("named", "rate", "found"),
+    [
+        ([{"rate": 6, "code": "FR"}, {"rate": 7, "code": "DE", "percent": 19}], 7, "DE"),
+        ([{"rate": "7", "code": "DE"}, {"rate": 7, "code": "second"}], 7, "DE"),
+        ([{"rate": 7}, {"code": "DE"}], 7, ""),
+        ([{"rate": 7, "code": "DE"}], 8, ""),
+        ([{"rate": None, "code": "DE"}], None, ""),
+        ([{"rate": [7], "code": "DE"}, 7, None, "7", []], 7, ""),
+        ([], 7, ""),
+        (None, 7, ""),
+        ({"rate": 7, "code": "DE"}, 7, ""),
+    ],
+)
+def test_what_is_said_once_for_many_lines_is_looked_up(named: Any, rate: Any, found: str) -> None:
+    mapping, document = looked(named, rate)
+    [tax] = mapping.record(document).lines[0].taxes
+    assert tax.jurisdiction == found
+    assert (tax.rate == Decimal("0.19")) is (found == "DE" and "percent" in str(named))
+
+
+def test_a_lookup_ends_in_words_where_it_would_take_too_long_or_finds_what_is_no_text() -> None:
+    hold = held(*looked([{"rate": 7, "code": {"a": 1}}]))
+    assert hold.reason.startswith("lines.taxes.jurisdiction")
+    assert "is not text (id, entry 1)" in hold.reason
+    hold = held(*looked([{"rate": 1}] * 1001))
+    assert hold.reason == (
+        "lines.taxes.jurisdiction 7 is looked for in more than 1000 entries (id, entry 1)"
+    )
+
+
+def test_coverage_knows_what_a_lookup_reads() -> None:
+    mapping, document = looked([{"rate": 7, "code": "DE", "percent": 19, "note": "x"}])
+    unread = {one.path for one in coverage_of(mapping, [document], recorded=False).unread}
+    assert "taxes.named[].note" in unread
+    assert not {path for path in unread if path.startswith("taxes.")} - {"taxes.named[].note"}
 
 
 # ---------------------------------------------------------------- places

@@ -59,7 +59,7 @@ READ = [
     case(
         "a path that is too long",
         changed("  number: name", f"  number: {'a' * 501}"),
-        f"7:11  number: the path {'a' * 501} is longer than 500 characters",
+        f"7:11  number: the path {'a' * 80}… is longer than 500 characters",
     ),
     case(
         "a path that is too deep",

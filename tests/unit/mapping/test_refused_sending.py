@@ -113,6 +113,50 @@ SENT = [
         '7:11  items is not a field of ours\n  Did you mean "lines"?',
     ),
     case(
+        "each runs into a plain field",
+        to_send("each: lines", "each: lines.sku.x"),
+        "7:11  lines.sku.x is not a list of ours",
+    ),
+    case(
+        "an unknown list inside a list",
+        to_send("each: lines", "each: lines.taxes"),
+        '7:11  lines.taxes is not a field of ours\n  Did you mean "lines"?',
+    ),
+    case(
+        "above where nothing is",
+        to_send("  reference: reference", "  r: above.reference"),
+        "5:6  r: above.reference: nothing is above here\n"
+        "  It names a field of what a list stands in: write it inside of each.",
+    ),
+    case(
+        "above in a block that is no list",
+        to_send("  reference: reference", "  r:\n    fields: {a: above.reference}"),
+        "6:17  r.a: above.reference: nothing is above here\n"
+        "  It names a field of what a list stands in: write it inside of each.",
+    ),
+    case(
+        "an unknown name above",
+        to_send("sku: sku", "sku: above.referenc"),
+        "9:12  items.sku: referenc is not a field of ours (above.referenc)\n"
+        '  Did you mean "reference"?',
+    ),
+    case(
+        "one of several blocks is none",
+        to_send(
+            "    each: lines\n    fields:\n      sku: sku\n      qty: quantity\n",
+            "    - each: lines\n      fields: {sku: sku}\n    - {sku: service}\n",
+        ),
+        "9:7  items: is not a block with fields or value",
+    ),
+    case(
+        "a list of plain lines",
+        to_send(
+            "    each: lines\n    fields:\n      sku: sku\n      qty: quantity\n",
+            "    - service\n    - order\n",
+        ),
+        "7:5  items: needs a path or a constant here\n  For example: items[0].name | trim",
+    ),
+    case(
         "fields missing",
         to_send("    fields:\n      sku: sku\n      qty: quantity\n", ""),
         "7:5  items: fields is missing",

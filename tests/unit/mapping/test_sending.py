@@ -11,6 +11,7 @@ import pytest
 from core.model import (
     Address,
     BookOrder,
+    Collector,
     FulfillOrder,
     Order,
     OrderLine,
@@ -193,3 +194,100 @@ def test_a_buyer_s_value_is_in_no_hold():
     hold = held(load(text + "choices:\n  word: {a: b}\n"), ASK)
     assert "Jane" not in f"{hold.reason}{hold.cause}{hold.next_step}"
     assert hold.reason.startswith("n (not shown) is not in choices.word")
+
+
+BOOK = """\
+mapping: shop.book_order
+version: 1
+sends: book_order
+body:
+  rows:
+    - each: order.lines
+      fields: {sku: sku, at: above.place}
+    - each: order.lines.taxes
+      skip_when: collected_by is marketplace
+      fields: {of: above.sku, tax: amount | decimal}
+    - skip_when: order.shipping_fee is empty
+      fields: {ship: order.shipping_fee | decimal}
+"""
+
+
+def a_booking(**changes):
+    def tax(minor, collected_by="seller"):
+        return Tax(amount=Money(minor, "EUR"), collected_by=Collector(collected_by))
+
+    price = Money(1999, "EUR")
+    order = Order(
+        key="1",
+        number="#1",
+        revision="1",
+        placed_at=datetime(2026, 11, 20, tzinfo=UTC),
+        currency="EUR",
+        total=Money(5997, "EUR"),
+        payment=Payment.PAID,
+        lines=(
+            OrderLine(key="a", sku="A", quantity=1, unit_price=price, taxes=(tax(10), tax(11))),
+            OrderLine(key="b", sku="B", quantity=1, unit_price=price),
+            OrderLine(
+                key="c",
+                sku="C",
+                quantity=1,
+                unit_price=price,
+                taxes=(tax(12, "marketplace"), tax(13)),
+            ),
+        ),
+    )
+    return BookOrder(reference="r", channel="shop", place="MAIN", order=replace(order, **changes))
+
+
+def test_several_blocks_are_one_list_and_each_entry_knows_what_it_stands_in():
+    rows = load(BOOK).body(a_booking(shipping_fee=Money(599, "EUR")))["rows"]
+    assert rows == [
+        {"sku": "A", "at": "MAIN"},
+        {"sku": "B", "at": "MAIN"},
+        {"sku": "C", "at": "MAIN"},
+        {"of": "A", "tax": "0.10"},
+        {"of": "A", "tax": "0.11"},
+        {"of": "C", "tax": "0.13"},
+        {"ship": "5.99"},
+    ]
+
+
+def test_a_block_with_nothing_adds_nothing_and_a_required_list_may_be_filled_by_any_of_them():
+    mapping = load(BOOK.replace("body:", "required: [rows]\nbody:"))
+    assert [*mapping.body(a_booking())["rows"][-1]] == ["of", "tax"]
+    only_fee = mapping.body(a_booking(lines=(), shipping_fee=Money(599, "EUR")))
+    assert only_fee["rows"] == [{"ship": "5.99"}]
+    assert held(mapping, a_booking(lines=())).reason == "rows is missing"
+
+
+def test_an_inner_list_sees_the_entry_it_stands_in_and_a_block_without_each_what_its_holder_sees():
+    text = (
+        BOOK[: BOOK.index("    - each")]
+        + """\
+    each: order.lines
+    fields:
+      sku: sku
+      taxes:
+        each: taxes
+        fields: {of: above.key, tax: amount | minor}
+      place:
+        fields: {at: above.place, sku: sku}
+"""
+    )
+    rows = load(text).body(a_booking())["rows"]
+    assert rows[0]["taxes"] == [{"of": "a", "tax": 10}, {"of": "a", "tax": 11}]
+    assert [row["place"] for row in rows] == [
+        [{"at": "MAIN", "sku": "A"}],
+        [{"at": "MAIN", "sku": "B"}],
+        [{"at": "MAIN", "sku": "C"}],
+    ]
+
+
+def test_a_hold_inside_one_of_several_blocks_says_its_own_line_and_entry():
+    text = (
+        BOOK.replace("of: above.sku", "of: above.sku | choose names")
+        + "choices:\n  names: {A: a}\n"
+    )
+    hold = held(load(text), a_booking())
+    assert hold.reason == 'rows.of "C" is not in choices.names (above.sku, entry 4)'
