@@ -32,7 +32,7 @@ from tests.tryton.server import TrytonServer
 ROOT = Path(__file__).resolve().parents[2]
 SEAL = "YSBkZW1vIGtleSwgbmV2ZXIgdXNlZCBmb3IgcmVhbC4="
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("whole walk")]
 
 
 def configuration(folder: Path, wms: TrytonServer, erp: TrytonServer) -> str:
