@@ -41,7 +41,7 @@ def played(copy: Path, harness: str) -> list[dict[str, Any]]:
 
 
 #: These every day, the others in `make soak`.
-DAILY = 3
+DAILY = 1
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ FOUND = (
 )
 LONG = (15, 312)
 #: One day each in `make test`; `make soak` plays thousands with `truecount simulate`.
-SEEDS = int(os.environ.get("TRUECOUNT_SEEDS", "3"))
+SEEDS = int(os.environ.get("TRUECOUNT_SEEDS", "2"))
 HOURS = 24.0
 
 
