@@ -267,7 +267,8 @@ class Divided(Passive):
         self._keep(channel, told.sku, after)
 
     def lost(self, channel: int, told: Told) -> None:
-        self._keep(channel, told.sku, escrow.lost(self.quotas[told.sku][channel]))
+        now = at(self.market.now_s)
+        self._keep(channel, told.sku, escrow.lost(self.quotas[told.sku][channel], now))
 
     def not_sent(self, channel: int, told: Told) -> None:
         now = at(self.market.now_s)

@@ -389,6 +389,7 @@ _OUTLETS = HotList(
             s.quotas.c.anchor,
             s.quotas.c.anchor_at,
             s.quotas.c.back_at,
+            s.quotas.c.known_at,
             s.published.c.quantity.label("acked"),
             s.published.c.acked_at,
         )

@@ -55,6 +55,8 @@ class Quota:
     the outlet could still sell at `anchor_at`: once every order placed until then
     is captured, the ceiling can be no higher. `back_at` is when we last heard that
     units went back: a number seen on the way then may be from before or after it.
+    `known_at` is when its number was last known, or a write of ours may last have
+    changed it: a number seen before says nothing, however late it comes.
     """
 
     shown: int | None = None
@@ -63,6 +65,7 @@ class Quota:
     anchor: int | None = None
     anchor_at: datetime | None = None
     back_at: datetime | None = None
+    known_at: datetime | None = None
 
     @property
     def exposure(self) -> int | None:
@@ -141,8 +144,8 @@ def _anchored(quota: Quota, shown: int | None, at: datetime, since: datetime) ->
     What was put back meanwhile may have come after that moment: no drain may take it away.
     """
     if quota.back_at is not None and quota.back_at >= since:
-        return replace(quota, anchor=None, anchor_at=None)
-    return replace(quota, anchor=shown, anchor_at=at)
+        return replace(quota, anchor=None, anchor_at=None, known_at=at)
+    return replace(quota, anchor=shown, anchor_at=at, known_at=at)
 
 
 def _moved(quota: Quota, delta: int, at: datetime, sent_at: datetime, after: int | None) -> Quota:
@@ -182,18 +185,19 @@ def not_taken(quota: Quota, at: datetime, *, sent_at: datetime, shown: int | Non
     return _seen(replace(quota, pending=0, ceiling=ceiling), shown, at, sent_at)
 
 
-def lost(quota: Quota) -> Quota:
+def lost(quota: Quota, at: datetime) -> Quota:
     """No answer: it may have happened, so it is counted, and what is shown is not known."""
     ceiling = None if quota.ceiling is None else quota.ceiling + quota.pending
-    return Quota(ceiling=ceiling, back_at=quota.back_at)
+    return Quota(ceiling=ceiling, back_at=quota.back_at, known_at=at)
 
 
 def read_back(quota: Quota, shown: int, began_at: datetime, at: datetime) -> Quota:
-    """The channel's number was read, begun after its last acknowledgment, no write in flight.
+    """The channel's number was read, begun after it was last known, no write in flight.
 
-    After a lost answer it has to begin when that write can no longer happen.
+    After a lost answer it has to begin when that write can no longer happen. A reading that
+    began before and came after was once believed, because by then nothing was an anchor.
     """
-    if quota.pending or (quota.anchor_at is not None and began_at <= quota.anchor_at):
+    if quota.pending or (quota.known_at is not None and began_at <= quota.known_at):
         return quota
     return _seen(quota, shown, at, began_at)
 

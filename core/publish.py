@@ -123,7 +123,7 @@ class Publisher:
             rows = connection.execute(select(told).where(told.c.ended_at.is_(None))).all()
             for row in rows:
                 offered = orjson.loads(row.offers)
-                quotas.lose(connection, row.system, offered)
+                quotas.lose(connection, row.system, offered, now)
                 for offer in offered:
                     tell_again(connection, row.system, offer["sku"], now, "answer lost")
                 self._read_first(connection, row.system, now)
@@ -421,7 +421,7 @@ class Publisher:
             publish_rows.lose_call(connection, told_id, now, "lost" if lost else "not sent")
             divided = [one for one in batch.computed if one.offer.sku in batch.divisions]
             if lost:
-                quotas.lose(connection, system, [one.kept() for one in divided])
+                quotas.lose(connection, system, [one.kept() for one in divided], now)
                 for sku in batch.taken:
                     tell_again(connection, system, sku, now, "answer lost")
                 self._read_first(connection, system, now)

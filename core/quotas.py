@@ -106,7 +106,7 @@ def _after(
         shown = result.shown if result else None
         return escrow.not_taken(before, work.now, sent_at=sent_at, shown=shown)
     if result.outcome == "unknown":
-        return escrow.lost(before)
+        return escrow.lost(before, work.now)
     return escrow.acknowledged(
         before,
         work.network.stock_writes[system].kind,
@@ -124,13 +124,15 @@ def _freed(before: Quota, after: Quota) -> bool:
     return before.exposure is None or after.exposure < before.exposure
 
 
-def lose(connection: Connection, system: str, offers: Iterable[Mapping[str, Any]]) -> None:
+def lose(
+    connection: Connection, system: str, offers: Iterable[Mapping[str, Any]], at: datetime
+) -> None:
     """The whole call has no answer: all of it may have happened."""
     for offer in offers:
         key = (system, offer["listing"], offer["place"])
         quota = load(connection, key)
         if quota is not None:
-            save(connection, key, offer["sku"], escrow.lost(quota))
+            save(connection, key, offer["sku"], escrow.lost(quota, at))
 
 
 # ------------------------------------------------------------------ an order, a number read
@@ -208,6 +210,7 @@ def as_quota(row: Row[Any]) -> Quota:
         anchor=row.anchor,
         anchor_at=unstamp(row.anchor_at) if row.anchor_at else None,
         back_at=unstamp(row.back_at) if row.back_at else None,
+        known_at=unstamp(row.known_at) if row.known_at else None,
     )
 
 
@@ -225,6 +228,7 @@ def save(connection: Connection, key: Key, sku: str, quota: Quota) -> None:
         anchor=quota.anchor,
         anchor_at=stamp(quota.anchor_at) if quota.anchor_at else None,
         back_at=stamp(quota.back_at) if quota.back_at else None,
+        known_at=stamp(quota.known_at) if quota.known_at else None,
     )
 
 
@@ -236,7 +240,7 @@ _OF_CHANNEL = HotList(
 )
 _KEY = ("system", "listing", "place")
 _LOAD = Hot(select(s.quotas).where(*(s.quotas.c[name] == bindparam(name) for name in _KEY)))
-_VALUES = ("sku", "shown", "ceiling", "pending", "anchor", "anchor_at", "back_at")
+_VALUES = ("sku", "shown", "ceiling", "pending", "anchor", "anchor_at", "back_at", "known_at")
 _NEW = insert(s.quotas).values({name: bindparam(name) for name in (*_KEY, *_VALUES)})
 _SAVE = Hot(
     _NEW.on_conflict_do_update(

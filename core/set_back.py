@@ -30,7 +30,7 @@ OURS = (
     *(s.stock.c.began_at, s.stock.c.read_at, s.stock.c.confirmed_at, s.stock.c.doubted_at),
     *(s.claims.c.opened_at, s.claims.c.accepted_at, s.claims.c.shipped_seen_at),
     *(s.movements.c.seen_at, s.listings.c.shown_at, s.published.c.acked_at),
-    *(s.republish.c.due_at, s.quotas.c.anchor_at, s.quotas.c.back_at),
+    *(s.republish.c.due_at, s.quotas.c.anchor_at, s.quotas.c.back_at, s.quotas.c.known_at),
     *(s.paces.c.at, s.delays.c.at),
 )
 

@@ -719,6 +719,7 @@ quotas = Table(
     Column("anchor", Integer),
     _instant("anchor_at"),
     _instant("back_at"),
+    _instant("known_at"),
 )
 Index("quotas_of_sku", quotas.c.sku, quotas.c.system)
 

@@ -148,7 +148,7 @@ BUGS = (
         name="a number whose answer was lost counts as not written",
         file="core/escrow.py",
         old="    ceiling = None if quota.ceiling is None else quota.ceiling + quota.pending\n"
-        "    return Quota(ceiling=ceiling, back_at=quota.back_at)\n",
+        "    return Quota(ceiling=ceiling, back_at=quota.back_at, known_at=at)\n",
         new="    return replace(quota, pending=0)\n",
         harness=ESCROW,
         says="in no_channel_brings_more_than_its_ceiling",

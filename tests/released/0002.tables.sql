@@ -450,6 +450,7 @@ CREATE TABLE quotas (
 	anchor INTEGER, 
 	anchor_at VARCHAR(27), 
 	back_at VARCHAR(27), 
+	known_at VARCHAR(27), 
 	PRIMARY KEY (system, listing, place)
 );
 CREATE INDEX quotas_of_sku ON quotas (sku, system);

@@ -228,7 +228,7 @@ class DividedWarehouse(TrueWarehouse):
         self.channels[name].attempt = None
         offer = self.sent.pop(name)
         row = {"listing": offer.listing, "place": offer.place, "sku": offer.sku}
-        self.decide(lambda work: quotas.lose(work.connection, name, [row]))
+        self.decide(lambda work: quotas.lose(work.connection, name, [row], work.now))
 
     def somebody_looks(self, name: str) -> None:
         self.seconds_pass()

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from escrow_oracle import fit_together
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -151,7 +152,6 @@ class TrueChannels(RuleBasedStateMachine):
         channel = self.channels[which]
         if channel.attempt is not None or which not in planned:
             return False
-        channel.reading = None  # it says nothing about what this write will do
         expected = None if channel.write == "absolute" else self.quotas[which].shown
         channel.attempt = Attempt(planned[which], expected, self.now, channel.known_open)
         self.quotas[which] = escrow.intended(
@@ -186,7 +186,7 @@ class TrueChannels(RuleBasedStateMachine):
         channel = self.channels[which]
         if channel.attempt is not None:
             channel.attempt = None
-            self.quotas[which] = escrow.lost(self.quotas[which])
+            self.quotas[which] = escrow.lost(self.quotas[which], self.now)
 
     def an_order_is_captured(self, which: int) -> None:
         channel = self.channels[which]
@@ -434,6 +434,21 @@ def test_a_write_that_arrived_before_a_cancel_takes_nothing_from_what_was_put_ba
         quota, "conditional", 2, START + timedelta(seconds=2), sent_at=START, expected=1
     )
     assert escrow.drained(quota).ceiling == 3
+
+
+@pytest.mark.parametrize("ends", ["lost", "drained"])
+def test_a_number_read_before_a_write_is_no_anchor_after_it(ends: str) -> None:
+    """It came late: what the write may have raised to 4 was counted as 1."""
+    began, sent, ended, landed = (START + timedelta(seconds=n) for n in range(4))
+    quota = escrow.intended(Quota(shown=1, ceiling=1), "conditional", 4)
+    if ends == "lost":
+        quota = escrow.lost(quota, ended)
+    else:
+        quota = escrow.drained(
+            escrow.acknowledged(quota, "conditional", 4, ended, sent_at=sent, expected=1)
+        )
+    quota = escrow.drained(escrow.read_back(quota, 1, began, landed))
+    assert quota.ceiling == 4
 
 
 def test_once_nothing_is_on_its_way_a_number_read_is_an_anchor_again() -> None:

@@ -19,6 +19,8 @@ def upgrade() -> None:
     op.add_column("inbox", sa.Column("seen_at", INSTANT))
     op.add_column("inbox", sa.Column("since", sa.String))
     op.add_column("quotas", sa.Column("back_at", INSTANT))
+    op.add_column("quotas", sa.Column("known_at", INSTANT))
+    op.execute("UPDATE quotas SET known_at = anchor_at")
     op.add_column("attempts", sa.Column("said", sa.LargeBinary))
     op.create_index(
         "inbox_pending_of", "inbox", ["system", "seq"], sqlite_where=sa.text("state = 'pending'")
