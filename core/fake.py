@@ -1,4 +1,4 @@
-"""What every fake system is given, and nothing else.
+"""What every fake system is given, and the two words of ASGI it needs.
 
 A fake keeps the true state of the system it pretends to be. Tests, the demo and
 the benchmarks act on that state through its plain methods and look at it
@@ -11,7 +11,9 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+import orjson
 
 #: Delivers one webhook: (headers, body) -> the receiver's HTTP status.
 Deliver = Callable[[Mapping[str, str], bytes], Awaitable[int]]
@@ -20,6 +22,27 @@ Deliver = Callable[[Mapping[str, str], bytes], Awaitable[int]]
 async def nobody_listens(headers: Mapping[str, str], body: bytes) -> int:  # noqa: ARG001
     """The webhook that never arrives (S11)."""
     return 503
+
+
+async def body_of(receive: Any) -> bytes:
+    """All of a request's body."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+async def say(send: Any, status: int, answer: Any) -> None:
+    """Answer with JSON."""
+    content = orjson.dumps(answer)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 @dataclass(slots=True, kw_only=True)

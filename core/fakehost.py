@@ -31,7 +31,7 @@ from typing import Any
 import httpx
 import orjson
 
-from core.fake import World
+from core.fake import World, body_of
 from core.fakeports import Hooks, Port
 
 Message = MutableMapping[str, Any]
@@ -228,7 +228,7 @@ class FakeHost:
         elif not first.startswith("_"):
             await hosted({**scope, "path": "/" + "/".join(rest), "root_path": ""}, receive, send)
         else:
-            await self._manage(first, hosted, rest[1:], await _body(receive), send)
+            await self._manage(first, hosted, rest[1:], await body_of(receive), send)
 
     async def _manage(
         self, what: str, hosted: Hosted, rest: list[str], body: bytes, send: Send
@@ -310,15 +310,6 @@ def _noting(send: Send, entry: dict[str, Any]) -> Send:
         await send(message)
 
     return noted
-
-
-async def _body(receive: Receive) -> bytes:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
 
 
 async def _answer(

@@ -11,27 +11,9 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from core.fakehost import App, FakeHost
 from core.fakeports import Port
-
-
-async def body_of(receive: Any) -> bytes:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
-
-
-async def answer(send: Any, status: int, value: Any) -> None:
-    head = {"type": "http.response.start", "status": status}
-    await send(head | {"headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": orjson.dumps(value)})
 
 
 def main(habit: Callable[[FakeHost], App]) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from core.fake import World
+from core.fake import World, body_of, say
 
 Row = dict[str, Any]
 Answer = tuple[int, Any]
@@ -231,23 +231,12 @@ class Fake:
     # ------------------------------------------------------------------ its HTTP face
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+        body = await body_of(receive)
         if (b"authorization", self._bearer) in scope["headers"]:
             status, answer = self._answer(scope, body)
         else:
             status, answer = _error(401, "no_login", "the token is wrong")
-        content = orjson.dumps(answer)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(content)).encode()),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await say(send, status, answer)
 
     def _answer(self, scope: Mapping[str, Any], body: bytes) -> Answer:
         asked = dict(parse_qsl(scope["query_string"].decode()))

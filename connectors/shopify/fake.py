@@ -40,7 +40,7 @@ from connectors.shopify.fake_face import Face
 from connectors.shopify.fake_orders import place
 from connectors.shopify.fake_shop import FulfillmentLine, FulfillmentOrder, Level, Shop, Variant
 from connectors.shopify.fake_views import gid, instant, rest_edit, rest_order
-from core.fake import World
+from core.fake import World, body_of
 from core.money import Money
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -76,12 +76,7 @@ class Fake:
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = bool(message.get("more_body"))
+        body = await body_of(receive)
         headers = {key.decode().lower(): value.decode() for key, value in scope["headers"]}
         status, words, answer = self.face.answer(scope["method"], scope["path"], headers, body)
         raw = [(key.encode(), value.encode()) for key, value in words.items()]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
+from core.fake import body_of, say
 
 FIRST = "refresh-0"
 LIFE = timedelta(hours=1)
@@ -76,12 +76,7 @@ class Door:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == self._path:
-            body, more = b"", True
-            while more:
-                message = await receive()
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-            await _say(send, *self.tokens.grant(body))
+            await say(send, *self.tokens.grant(await body_of(receive)))
             return
         await self._app({**scope, "headers": self._let_in(scope["headers"])}, receive, send)
 
@@ -92,13 +87,3 @@ class Door:
             else (name, value)
             for name, value in headers
         ]
-
-
-async def _say(send: Any, status: int, answer: dict[str, Any]) -> None:
-    content = orjson.dumps(answer)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

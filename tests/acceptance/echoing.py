@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 
+from core.fake import body_of, say
 from core.fakehost import FakeHost
-from tests.hosting import answer, body_of, main
+from tests.hosting import main
 
 
 class Echoing:
@@ -28,14 +29,14 @@ class Echoing:
         body = await body_of(receive)
         if scope["path"] == "/_echo":
             self._plan = orjson.loads(body)
-            await answer(send, 200, {})
+            await say(send, 200, {})
             return
         what = f"{scope['method']} {scope['path']}"
         for begins, wrong in self._plan.items():
             if what.startswith(begins) and wrong["times"] > 0:
                 wrong["times"] -= 1
                 said = _sentences(orjson.loads(body or b"{}"))
-                await answer(send, wrong["status"], {"error": {"message": said}})
+                await say(send, wrong["status"], {"error": {"message": said}})
                 return
 
         async def again() -> dict[str, Any]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from core.fake import say
 from core.fakehost import FakeHost
 from core.simulation.logins import Door, Tokens
-from tests.hosting import answer, main
+from tests.hosting import main
 
 #: What `market` itself knows; the daemon never sees it.
 INSIDE = "inside-token"
@@ -33,7 +34,7 @@ class Systems:
             return
         if scope["path"] == "/_tokens":
             said = {"given": self._tokens.given, "refused": self._tokens.refused}
-            await answer(send, 200, said)
+            await say(send, 200, said)
         elif scope["path"].startswith("/market/"):
             await self._market(scope, receive, send)
         else:
