@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import random
+from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 from house import House, house
+from sqlalchemy import Connection
 
+from core import escrow, quotas
+from core.escrow import Quota
 from core.explain import why
+from core.model import Listing
+from core.work import Work
 
 
 def shown(h: House, sku: str = "TEA") -> list[int]:
@@ -253,3 +261,60 @@ async def test_a_unit_is_claimed_where_no_other_channel_was_promised_it(tmp_path
         await h.settle(120)
         assert h.line("shop", first) == (1, 1, 0, 0, 0)
         assert h.line("market", second) == (1, 1, 0, 0, 0)
+
+
+async def test_everything_that_is_known_of_a_quota_is_kept(tmp_path: Path) -> None:
+    """A column that is not written is a promise forgotten at the next restart."""
+    async with house(tmp_path, policy="split") as h:
+        at = h.clock.now()
+        full = Quota(shown=1, ceiling=2, pending=3, anchor=4, anchor_at=at, back_at=at, known_at=at)
+        assert all(getattr(full, one.name) is not None for one in fields(Quota))
+        key = ("shop", "TEA", "")
+        await h.app.store.write(lambda connection: quotas.save(connection, key, "TEA", full))
+        with h.app.store.read() as connection:
+            assert quotas.load(connection, key) == full
+            assert quotas.here(connection, "shop", ["TEA"]) == {key: full}
+
+
+async def test_what_is_told_keeps_the_most_that_may_be_sold_of_it(tmp_path: Path) -> None:
+    async with house(tmp_path, policy="split") as h:
+        await h.sells(TEA=9)
+        await h.settle(300)
+        for system in ("shop", "market"):
+            told = h.rows("SELECT offers FROM told WHERE system = ? ORDER BY id", system)
+            last = orjson.loads(told[-1]["offers"])[0]
+            shown = getattr(h, system).shown("TEA")
+            assert (last["pool"], last["quota"], last["quantity"]) == (9, shown, shown)
+            assert last["because"] == "its part of a divided pool"
+
+
+async def test_h19_a_number_read_before_a_lost_write_and_heard_after_it_is_no_anchor(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, policy="split") as h:
+        await h.sells(TEA=9)
+        await h.settle(300)
+        key, now = ("shop", "TEA", ""), h.clock.now()
+        with h.app.store.read() as connection:
+            quota = quotas.load(connection, key)
+        assert quota is not None
+        in_flight = escrow.intended(quota, "absolute", 7)
+        await h.app.store.write(lambda connection: quotas.save(connection, key, "TEA", in_flight))
+        row = {"listing": "TEA", "place": "", "sku": "TEA"}
+        await h.app.store.write(
+            lambda connection: quotas.lose(connection, "shop", [row], now + timedelta(seconds=1))
+        )
+        h.clock.advance(5)
+        late = Listing(key="TEA", sku="TEA", shown=0)
+
+        def unit(connection: Connection) -> None:
+            work = Work.begin(connection, h.app.network, h.app.seal, h.clock.now())
+            quotas.read_back(work, "shop", late, now)
+            work.finish()
+
+        await h.app.store.write(unit)
+        with h.app.store.read() as connection:
+            after = quotas.load(connection, key)
+        assert after is not None
+        assert (after.shown, after.anchor_at) == (None, None)
+        assert after.ceiling == (quota.ceiling or 0) + 7

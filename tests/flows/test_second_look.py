@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from house import House, house
+from sqlalchemy import Connection, update
 
+from core import cursors
+from core.clock import stamp
 from core.second_look import AGAIN
+from core.store.schema import cursors as cursors_table
 
 HELD = "SELECT count(*) FROM hold_members WHERE member = 'inbox' AND closed_at IS NULL"
 
@@ -100,6 +106,57 @@ async def test_what_its_owner_goes_on_saying_stays_held_and_is_seldom_asked_for(
         assert (
             began.count(None) <= 2 + 2
         )  # from its beginning, where the parcel was among the first
+
+
+SHIPMENTS = "SELECT * FROM cursors WHERE resource = 'shipment'"
+
+
+async def test_a_cursor_sent_back_while_a_page_is_under_way_stays_sent_back(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=5)
+        await h.shop.place_order("TEA")
+        await h.settle()
+        await h.depot.ship(h.depot.orders()[0]["reference"])
+        await h.settle()
+        assert h.one(SHIPMENTS)["since"] == "1"
+
+        def send_back(request: httpx.Request) -> None:
+            if request.url.path.endswith("/shipments") and "since" in request.url.params:
+                with sqlite3.connect(h.app.store.path) as other:
+                    other.execute("UPDATE cursors SET since = NULL WHERE resource = 'shipment'")
+
+        h.wires["depot"].on_request.append(send_back)
+        due = h.clock.now()
+        while h.one(SHIPMENTS)["since"] == "1":
+            h.clock.advance(1)
+            await h.app.sweep.run_due("depot")
+        after = h.one(SHIPMENTS)
+        assert (after["since"], after["page"]) == (None, None)
+        h.wires["depot"].on_request.clear()
+        await h.settle(70)
+        assert (h.one(SHIPMENTS)["since"], h.one(SHIPMENTS)["full_at"] > stamp(due)) == ("1", True)
+
+
+async def test_what_is_to_be_read_from_its_beginning_is_not_sent_to_a_later_place(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        for before, asked, after in (("5", "3", "3"), (None, "3", None), ("5", None, None)):
+
+            def unit(connection: Connection, before: Any = before, asked: Any = asked) -> bool:
+                connection.execute(update(cursors_table).values(since=before, page=None))
+                return cursors.go_back(connection, "depot", "shipment", asked, h.clock.now())
+
+            assert await h.app.store.write(unit)
+            assert h.one(SHIPMENTS)["since"] == after
+        await h.app.store.write(
+            lambda connection: connection.execute(update(cursors_table).values(page="2"))
+        )
+        assert not await h.app.store.write(
+            lambda connection: cursors.go_back(connection, "depot", "shipment", "3", h.clock.now())
+        )
 
 
 @pytest.mark.parametrize("policy", ["split", "adaptive"])
