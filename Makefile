@@ -27,7 +27,7 @@ demo: $(STAMP) ## the main job in about two minutes, no account, no question (ER
 	$(BIN)/truecount demo --erp $(ERP) --folder demo-output
 
 test: $(STAMP) browser ## every test, real systems included (Tryton by pip, Chromium by the package manager)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 static: $(STAMP) lint types imports
 

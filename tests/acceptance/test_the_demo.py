@@ -26,7 +26,6 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 
 @pytest.mark.real
-@pytest.mark.xdist_group("demo")
 def test_s1_s9_the_last_unit_is_claimed_once_and_a_lost_answer_books_once(
     played: tuple[str, Path],
 ) -> None:
@@ -38,7 +37,6 @@ def test_s1_s9_the_last_unit_is_claimed_once_and_a_lost_answer_books_once(
 
 
 @pytest.mark.real
-@pytest.mark.xdist_group("demo")
 def test_the_books_tie_to_the_cent_in_the_mail(played: tuple[str, Path]) -> None:
     _, folder = played
     mail = (folder / "mail.txt").read_text()
@@ -49,7 +47,6 @@ def test_the_books_tie_to_the_cent_in_the_mail(played: tuple[str, Path]) -> None
 
 
 @pytest.mark.real
-@pytest.mark.xdist_group("demo")
 def test_t13_no_buyer_and_no_secret_reaches_the_log_or_the_mail(
     played: tuple[str, Path],
 ) -> None:
@@ -67,7 +64,6 @@ def test_t13_no_buyer_and_no_secret_reaches_the_log_or_the_mail(
 
 
 @pytest.mark.real
-@pytest.mark.xdist_group("tryton")
 def test_the_same_play_with_a_real_tryton_as_the_ledger_ties_to_the_cent(tmp_path: Path) -> None:
     """Sales, deliveries with cost and posted invoices of a ledger nobody here wrote."""
     folder = tmp_path / "played"

@@ -23,7 +23,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from core.cli import main
 from tests.acceptance.stage import SECRETS, Stage, until
 
-pytestmark = [pytest.mark.whole, pytest.mark.xdist_group("canary")]  # one play for all searches
+pytestmark = pytest.mark.whole  # one play for all searches
 
 CANARY = {name: f"zq-{name.lower().replace('_', '-')}-7k3v9-secret" for name in SECRETS} | {
     "SEAL": base64.b64encode(b"zq canary of the sealing key 32b").decode()
