@@ -108,7 +108,9 @@ async def test_what_its_owner_goes_on_saying_stays_held_and_is_seldom_asked_for(
         )  # from its beginning, where the parcel was among the first
 
 
-SHIPMENTS = "SELECT * FROM cursors WHERE resource = 'shipment'"
+SENT = "resource = 'shipment'"
+SHIPMENTS = f"SELECT * FROM cursors WHERE {SENT}"
+ORDERS = "system = 'shop' AND resource = 'order'"
 
 
 async def test_a_cursor_sent_back_while_a_page_is_under_way_stays_sent_back(
@@ -124,19 +126,44 @@ async def test_a_cursor_sent_back_while_a_page_is_under_way_stays_sent_back(
 
         def send_back(request: httpx.Request) -> None:
             if request.url.path.endswith("/shipments") and "since" in request.url.params:
+                at = stamp(h.clock.now())
                 with sqlite3.connect(h.app.store.path) as other:
-                    other.execute("UPDATE cursors SET since = NULL WHERE resource = 'shipment'")
+                    other.execute(f"UPDATE cursors SET since = NULL, due_at = '{at}' WHERE {SENT}")
 
         h.wires["depot"].on_request.append(send_back)
         due = h.clock.now()
-        while h.one(SHIPMENTS)["since"] == "1":
+        for _ in range(120):
             h.clock.advance(1)
             await h.app.sweep.run_due("depot")
+            if h.one(SHIPMENTS)["since"] is None:
+                break
         after = h.one(SHIPMENTS)
-        assert (after["since"], after["page"]) == (None, None)
+        assert (after["since"], after["due_at"]) == (None, stamp(h.clock.now()))
         h.wires["depot"].on_request.clear()
         await h.settle(70)
         assert (h.one(SHIPMENTS)["since"], h.one(SHIPMENTS)["full_at"] > stamp(due)) == ("1", True)
+
+
+async def test_pages_of_a_pass_that_was_sent_back_are_not_gone_on_with(tmp_path: Path) -> None:
+    """The next page of where we were would skip what we were sent back for."""
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=5)
+        await h.shop.place_order("TEA")
+        await h.settle()
+
+        def one_more(found: Any) -> None:
+            with sqlite3.connect(h.app.store.path) as other:
+                other.execute(f"UPDATE cursors SET since = NULL WHERE {ORDERS}")
+            found["next_cursor"] = "1"
+
+        h.wires["shop"].spoil = spoilt("GET /orders", one_more)
+        for _ in range(120):
+            h.clock.advance(1)
+            await h.app.sweep.run_due("shop")
+            if h.one(f"SELECT since FROM cursors WHERE {ORDERS}") is None:
+                break
+        after = h.one(f"SELECT * FROM cursors WHERE {ORDERS}")
+        assert (after["since"], after["page"]) == (None, None)
 
 
 async def test_what_is_to_be_read_from_its_beginning_is_not_sent_to_a_later_place(
