@@ -19,7 +19,7 @@ from core import holds, intake, recorded, refused_files
 from core.app import App
 from core.clock import stamp
 from core.crash import crash_point
-from core.errors import MappingError, Problem, TruecountError
+from core.errors import Busy, MappingError, Problem, TruecountError
 from core.mapping import Mapping
 from core.mapping.book import Loaded
 from core.mapping.mapping import Text, read_mapping
@@ -157,13 +157,17 @@ class OnSave:
         settled, self._seen = now == self._seen, now
         if now == self._taken or not settled:
             return
-        self._taken = now
+        log = structlog.get_logger()
         try:
             count = await reload(self._app)
+        except Busy as busy:  # no room for it, nor for an exception: the next look tries again
+            log.warning("mappings.kept", words=busy.reason)
+            return
         except TruecountError as error:  # the exception that is open now says it to a person
-            structlog.get_logger().warning("mappings.kept", what=type(error).__name__)
+            log.warning("mappings.kept", words=str(error))
         else:
-            structlog.get_logger().info("mappings.taken", count=count)
+            log.info("mappings.taken", count=count)
+        self._taken = now
 
 
 # ------------------------------------------------------------------ what changes
