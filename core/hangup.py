@@ -38,7 +38,7 @@ class Hangup:
             done = await operate.operate(self._app, "reload", {})
         except TruecountError as error:  # the exception that is open now says it to a person
             log.warning("reload.refused", words=str(error))
-        except Exception:  # noqa: BLE001 - one failed reload must not make the daemon deaf
+        except Exception:  # one failed reload must not make the daemon deaf
             log.exception("reload.failed")
         else:
             log.info("reload.done", count=done["replayed"])
