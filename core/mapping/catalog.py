@@ -88,6 +88,7 @@ OUTGOING: dict[str, Step] = {
     "empty_to_none": _step(steps.empty_to_none, "text texts", "same"),
     "whole": _step(steps.whole, "text whole number", "whole"),
     "number": _step(steps.number, "text whole number", "number"),
+    "percent": _step(steps.as_percent, "whole number", "number"),
     "negate": _step(steps.negate, "whole number money", "same"),
     "absolute": _step(steps.absolute, "whole number money", "same"),
     "decimal": _step(steps.decimal_text, "money", "text"),

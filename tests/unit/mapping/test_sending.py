@@ -77,6 +77,8 @@ RIGHT = [
     ('= "a | b"', "a | b"),
     ("= 1.10 | number", Decimal("1.10")),
     ("= 5 | whole", 5),
+    ("= 0.0725 | number | percent", Decimal("7.25")),
+    ("= 1 | whole | percent", Decimal(100)),
     ("5", 5),
     ("true", True),
     ("= 5", "5"),
