@@ -12,6 +12,7 @@ from typing import Any
 
 from core.mapping.catalog import INCOMING, Kind, Step
 from core.mapping.lines import (
+    ABOVE_HELP,
     Condition,
     Line,
     Report,
@@ -22,7 +23,7 @@ from core.mapping.lines import (
     parse_line,
     read_path,
 )
-from core.mapping.paths import Parsed
+from core.mapping.paths import ABOVE, Parsed, heads
 from core.mapping.shape import Field, fields_of, names_of
 from core.mapping.steps import StepError, Table, number
 from core.mapping.tables import Beside, with_rows
@@ -58,6 +59,7 @@ class Plan:
     fields: dict[str, Line] = field(default_factory=dict)
     blocks: dict[str, list[Block]] = field(default_factory=dict)
     skip: tuple[Condition, ...] = ()
+    currency: Line | None = None  # of a record that has no currency field
     top: bool = False
     broken: set[str] = field(default_factory=set)  # reported already; not "missing" as well
 
@@ -89,7 +91,6 @@ class Reading:
         self._beside = beside or Beside()
         self.record = record
         self.report = report
-        self.currency: Line | None = None  # of records that have no currency field
         self.required: set[str] = set()
         self.lines: list[tuple[str, Line]] = []  # those that read the document itself
         self.tables: dict[str, Node] = {}
@@ -124,7 +125,7 @@ class Reading:
             if node is None:
                 continue
             if name == "currency" and "currency" not in known:
-                self.currency = parse_line(node, self._steps, self.report, paths=True)
+                plan.currency = parse_line(node, self._steps, self.report, paths=True)
             elif name in known:
                 self._put(plan, name, node, known[name])
             else:
@@ -175,6 +176,9 @@ class Reading:
             plan.fields[name] = line
             if plan.top:
                 self.lines.append((name, line))
+                if line.path is not None and ABOVE in heads(line.path):
+                    self.report.add(node, "nothing is above here", ABOVE_HELP, at=ABOVE)
+                    return
             self._check(line, into, f"{prefix}{name}")
 
     def _check(self, line: Line, into: Field, our: str) -> None:

@@ -28,6 +28,7 @@ STEPS_MAX = 30
 BLOCKS_MAX = 100
 #: Of a path that is shown.
 SHOWN_MAX = 80
+ABOVE_HELP = "It names a field of what a list stands in: write it inside of each."
 
 
 @dataclass(slots=True)

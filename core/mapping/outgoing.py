@@ -16,6 +16,7 @@ from core.mapping.build import Marks, assign, function, functions, tested
 from core.mapping.catalog import OUTGOING, Kind
 from core.mapping.incoming import A
 from core.mapping.lines import (
+    ABOVE_HELP,
     Condition,
     Line,
     Report,
@@ -26,7 +27,7 @@ from core.mapping.lines import (
     parse_line,
     short,
 )
-from core.mapping.paths import Names, call, load
+from core.mapping.paths import ABOVE, Names, call, load
 from core.mapping.shape import fields_of, names_of
 from core.mapping.tables import Beside, with_rows
 from core.mapping.watching import Watch
@@ -34,9 +35,6 @@ from core.strict import Node, nearest
 
 HEAD = frozenset({"mapping", "version", "sends", "body", "choices", "required"})
 _LIST_WORDS = frozenset({"each", "skip_when", "fields", "value"})
-#: A field of what the list stands in: `above.tracking` beside each line of a parcel.
-ABOVE = "above"
-_ABOVE_HELP = "It names a field of what a list stands in: write it inside of each."
 _FINAL = frozenset({"text", "whole", "number", "flag", "choice", "texts", "wholes", "numbers"})
 _PLURAL = {"text": "texts", "whole": "wholes", "number": "numbers", "enum": "texts"}
 _HELP = {
@@ -364,7 +362,7 @@ class Outgoing:
         rest, of = text.split("."), scope.of
         if rest[0] == ABOVE and len(rest) > 1:
             if scope.above is None:
-                self._report.add(node, f"{text}: nothing is above here", _ABOVE_HELP)
+                self._report.add(node, f"{text}: nothing is above here", ABOVE_HELP)
                 return None
             code, rest, of = load(ABOVE), rest[1:], scope.above
         start, named = of, ".".join(rest)
