@@ -1,6 +1,6 @@
-"""Every path a mapping reads, and every word its tables must know, against the vendors' own contracts.
+"""Every path a mapping reads, and every word its tables must know, against the vendors' contracts.
 
-The contracts lie on the reference shelf, outside of the repository; without it these tests are skipped.
+They lie on the reference shelf, outside of the repository; without it these tests are skipped.
 What a connector adds to a vendor's document is named here, and nothing else may be missing there.
 """
 
