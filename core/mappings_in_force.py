@@ -34,6 +34,7 @@ ASKS = "mappings:asks"
 #: Documents a change is tried on before it is taken.
 TRIED_MAX = 500
 LOOK_S = 2.0
+SAVE = "Correct it and save; `truecount check` says at once whether it is right."
 
 #: What `mapping_texts` has: (connector, the file's name without .yaml) -> its row.
 Rows = dict[tuple[str, str], Row[Any]]
@@ -258,7 +259,7 @@ def _ask(app: App, connection: Connection, effects: Sequence[Effect]) -> None:
 
 def _refuse(app: App, connection: Connection, problems: Sequence[Problem]) -> None:
     work = _work(app, connection)
-    refused_files.show(work, NAME, problems, noun="mappings")
+    refused_files.show(work, NAME, problems, noun="mappings", then=SAVE)
     work.finish()
 
 

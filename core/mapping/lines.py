@@ -51,8 +51,8 @@ class Report:
             return what
         named = what if what.startswith(f"{self.our} ") else f"{self.our}: {what}"
         theirs = short(self.theirs)
-        shown = theirs and theirs not in what
-        return f"{named} ({theirs})" if shown else named
+        said = re.search(rf"(?<!\w){re.escape(theirs)}(?!\w)", what)
+        return f"{named} ({theirs})" if theirs and not said else named
 
     @contextmanager
     def about(self, our: str, theirs: str = "") -> Iterator[None]:

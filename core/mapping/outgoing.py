@@ -29,9 +29,9 @@ from core.mapping.lines import (
 )
 from core.mapping.paths import ABOVE, Names, call, load
 from core.mapping.shape import fields_of, names_of
-from core.mapping.tables import Beside, with_rows
+from core.mapping.tables import OTHERWISE, Beside, near_otherwise, with_rows
 from core.mapping.watching import Watch
-from core.strict import Node, nearest
+from core.strict import Node, nearest, nearest_word
 
 HEAD = frozenset({"mapping", "version", "sends", "body", "choices", "required"})
 _LIST_WORDS = frozenset({"each", "skip_when", "fields", "value"})
@@ -338,13 +338,16 @@ class Outgoing:
         if table is None:
             known = nearest(name, self._tables)
             self._report.add(node, f"there is no choices.{name}", known, at=f"choose {name}")
+            self._used.add(nearest_word(name, self._tables))  # one slip is one problem
             return None
         self._used.add(name)
         words: dict[str, Any] = {}
         ignored: set[str] = set()
         otherwise: Any = "hold"
         for key, value in entries(with_rows(table, self._beside), f"choices.{name}", self._report):
-            if key.text == "otherwise" and not key.quoted:
+            if problem := near_otherwise(name, key):
+                self._report.problems.append(problem)
+            elif key.text == OTHERWISE and not key.quoted:
                 otherwise = value.scalar
             elif value.text == "ignore" and not value.quoted:
                 ignored.add(key.text)

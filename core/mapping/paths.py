@@ -81,7 +81,7 @@ def _check(node: Parsed) -> None:
         case "pipe":
             raise PathError("has a | inside brackets")
         case "function_expression" if node["value"] not in FUNCTIONS:
-            raise PathError(f"uses {node['value']}(); use a step instead")
+            raise PathError(f"uses {node['value']}(); use a step instead, or put text in ' '")
         case "function_expression":
             signature = _functions.Functions.FUNCTION_TABLE[node["value"]]["signature"]
             if len(node["children"]) < len(signature):

@@ -137,9 +137,10 @@ def test_preview_counts_every_document_once() -> None:
 def test_a_preview_says_that_more_is_posted_than_it_names() -> None:
     new = load(changed("PAID: paid", "PAID: part"))
     said = warning(compare(load(ORDER), new, recorded(*[DOCUMENT] * 7)))
-    assert "7 of them are posted already (no 0, no 1, no 2, no 3, no 4, …): a reload asks" in said
+    assert said.startswith("7 of them are posted already, so saving it asks first")
+    assert said.endswith("takes it: no 0, no 1, no 2, no 3, no 4, …")
     said = warning(compare(load(ORDER), new, recorded(DOCUMENT)))
-    assert "1 of them are posted already (no 0): a reload asks" in said
+    assert said.endswith("takes it: no 0")
 
 
 def test_preview_of_a_first_mapping_shows_every_field_as_new() -> None:
