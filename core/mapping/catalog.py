@@ -96,6 +96,7 @@ OUTGOING: dict[str, Step] = {
     "minor": _step(steps.minor_units, "money", "whole"),
     "currency": _step(steps.currency_of, "money", "text"),
     "iso": _step(moments.iso, "time", "text"),
+    "time": _step(moments.local, "time", "text", "zone", needed=True),
     "date": _step(moments.day, "time", "text", "zone"),
     "epoch": _step(moments.epoch_of, "time", "whole", "unit"),
     "choose": _step(steps.choose, _SAYABLE, "choice", "table", needed=True),

@@ -209,6 +209,7 @@ def _use(text: str, node: Node, steps: Mapping[str, Step], report: Report) -> Us
 
 _NEEDS = {
     "text": "a text in double quotes",
+    "zone": "a time zone in double quotes",
     "value": "a value",
     "table": "a table of choices",
     "operand": "a number or a path",
@@ -216,6 +217,7 @@ _NEEDS = {
     "lookup": "a list of the document, the name that is compared, and the name that is taken",
 }
 _SHOW = {
+    "time": 'time "UTC"',
     "join": 'join ", "',
     "contains": 'contains "COD"',
     "default": 'default "EUR"',

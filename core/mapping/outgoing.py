@@ -39,7 +39,7 @@ _FINAL = frozenset({"text", "whole", "number", "flag", "choice", "texts", "whole
 _PLURAL = {"text": "texts", "whole": "wholes", "number": "numbers", "enum": "texts"}
 _HELP = {
     "money": "money must say its form: add | decimal, | amount or | minor",
-    "time": "a time must say its form: add | iso, | date or | epoch",
+    "time": 'a time must say its form: add | iso, | time "UTC", | date or | epoch',
     "record": "is a group; name one of its fields",
     "words": "is a group; name one of its words",
     "records": "is a list; write a block with each",

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from core import codec
 from core.mapping import Mapping, load_mapping
 from core.mapping.reads import EVERY, reads_of
 from core.mapping.samples import samples_of
+from core.model import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
 SHELF = ROOT.parent / "shared" / "reference" / "contracts-data"
@@ -42,26 +44,26 @@ def mapping(system: str, stem: str) -> Mapping:
 
 
 def shopee(call: str) -> Iterator[Names]:
-    def leaves(fields: list[dict[str, Any]] | None, before: Names) -> Iterator[Names]:
-        for one in fields or []:
-            yield (*before, one["n"])
-            yield from leaves(one.get("c"), (*before, one["n"]))
+    return _shopee_fields(shelf("asia", "shopee-v2.structure.json")[call]["response"], ())
 
-    return leaves(shelf("asia", "shopee-v2.structure.json")[call]["response"], ())
+
+def _shopee_fields(fields: list[dict[str, Any]] | None, before: Names) -> Iterator[Names]:
+    for one in fields or []:
+        yield (*before, one["n"])
+        yield from _shopee_fields(one.get("c"), (*before, one["n"]))
 
 
 def tiktok(call: str) -> Iterator[Names]:
-    def leaves(node: Any, before: Names) -> Iterator[Names]:
-        if isinstance(node, list):
-            for each in node:
-                yield from leaves(each, before)
-        elif isinstance(node, dict):
-            for name, inside in node.items():
-                here = (*before, name.rstrip("?"))
-                yield here
-                yield from leaves(inside, here)
+    return _tiktok_names(shelf("asia", "tiktok-shop.structure.json")[call]["response"], ())
 
-    return leaves(shelf("asia", "tiktok-shop.structure.json")[call]["response"], ())
+
+def _tiktok_names(node: Any, before: Names) -> Iterator[Names]:
+    for each in node if isinstance(node, list) else []:
+        yield from _tiktok_names(each, before)
+    for name, inside in node.items() if isinstance(node, dict) else []:
+        here = (*before, name.rstrip("?"))
+        yield here
+        yield from _tiktok_names(inside, here)
 
 
 def schema(node: Any, defined: dict[str, Any], before: Names = ()) -> Iterator[Names]:
@@ -139,6 +141,50 @@ def test_every_path_is_in_the_vendor_s_contract(system: str, stem: str) -> None:
     read = {tuple(name for name in place if name != EVERY) for place in reads_of(plan)}
     missing = {".".join(path) for path in read - known}
     assert missing == ADDED.get((system, stem), set())
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+def shopee_asks(call: str) -> Iterator[Names]:
+    return _shopee_fields(shelf("asia", "shopee-v2.structure.json")[call]["request"], ())
+
+
+def tiktok_asks(call: str) -> Iterator[Names]:
+    return _tiktok_names(shelf("asia", "tiktok-shop.structure.json")[call]["body"], ())
+
+
+def lazada_asks(path: str) -> Iterator[Names]:
+    call = next(iter(shelf("asia", "lazada.paths.structure.json")[path].values()))
+    [content] = call["requestBody"]["content"].values()
+    return schema(content["schema"], {})
+
+
+ASKED: dict[str, Callable[[], set[Names]]] = {
+    "shopee": lambda: set(shopee_asks("v2.logistics.ship_order")),
+    "tiktok_shop": lambda: set(tiktok_asks("shipPackage")),
+    "lazada": lambda: set(lazada_asks("/order/fulfill/pack")),
+}
+
+
+def said(body: Any, before: Names = ()) -> Iterator[Names]:
+    for each in body if isinstance(body, list) else []:
+        yield from said(each, before)
+    for name, inside in body.items() if isinstance(body, dict) else []:
+        yield (*before, name)
+        yield from said(inside, (*before, name))
+
+
+@pytest.mark.parametrize("system", ASKED)
+def test_a_confirmed_shipment_has_only_names_of_the_vendor_s_request(system: str) -> None:
+    """`expected` is not sent: the connector compares it with the answer."""
+    path = ROOT / "mappings" / system / "confirm_shipment.yaml"
+    for sample in samples_of(path):
+        command = codec.from_plain(COMMANDS["confirm_shipment"], sample)
+        body = mapping(system, "confirm_shipment").body(command)
+        told = {names for names in said(body) if names[0] != "expected"}
+        assert told - ASKED[system]() == set()
+        assert told
 
 
 # ---------------------------------------------------------------- what Shopify's types have

@@ -23,8 +23,8 @@ from core.mapping import Mapping
 from core.mapping.catalog import INCOMING, OUTGOING
 from core.mapping.explaining import explain
 from core.mapping.lines import split_pipes
-from core.mapping.misspelt import misspelt
 from core.mapping.mapping import Text, read_mapping
+from core.mapping.misspelt import misspelt
 from core.mapping.paths import PathError, parse_path
 from core.mapping.preview import Recorded, compare
 from core.mapping.preview_page import page

@@ -56,6 +56,8 @@ RIGHT = [
     ("ship_by | iso", "2026-11-20T23:30:22Z"),
     ("ship_by | date", "2026-11-20"),
     ('ship_by | date "Asia/Kolkata"', "2026-11-21"),
+    ('ship_by | time "UTC"', "2026-11-20 23:30:22"),
+    ('ship_by | time "Asia/Kolkata"', "2026-11-21 05:00:22"),
     ("ship_by | epoch", 1795217422),
     ('ship_by | epoch "ms"', 1795217422250),
     ("service | upper", "EXPRESS"),
@@ -102,6 +104,7 @@ def test_a_line_says_ours_in_their_form(right, wanted):
     [
         "ship_by | iso",
         "ship_by | date",
+        'ship_by | time "UTC"',
         "ship_by | epoch | text",
         "cash_to_collect | decimal",
         "cash_to_collect | amount",
