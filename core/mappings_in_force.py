@@ -19,7 +19,7 @@ from core import holds, intake, recorded, refused_files
 from core.app import App
 from core.clock import stamp
 from core.crash import crash_point
-from core.errors import MappingError, Problem, TruecountError
+from core.errors import Busy, MappingError, Problem, TruecountError
 from core.mapping import Mapping
 from core.mapping.book import Loaded
 from core.mapping.mapping import Text, read_mapping
@@ -34,6 +34,7 @@ ASKS = "mappings:asks"
 #: Documents a change is tried on before it is taken.
 TRIED_MAX = 500
 LOOK_S = 2.0
+SAVE = "Correct it and save; `truecount check` says at once whether it is right."
 
 #: What `mapping_texts` has: (connector, the file's name without .yaml) -> its row.
 Rows = dict[tuple[str, str], Row[Any]]
@@ -157,13 +158,17 @@ class OnSave:
         settled, self._seen = now == self._seen, now
         if now == self._taken or not settled:
             return
-        self._taken = now
+        log = structlog.get_logger()
         try:
             count = await reload(self._app)
+        except Busy as busy:  # no room for it, nor for an exception: the next look tries again
+            log.warning("mappings.kept", words=busy.reason)
+            return
         except TruecountError as error:  # the exception that is open now says it to a person
-            structlog.get_logger().warning("mappings.kept", what=type(error).__name__)
+            log.warning("mappings.kept", words=str(error))
         else:
-            structlog.get_logger().info("mappings.taken", count=count)
+            log.info("mappings.taken", count=count)
+        self._taken = now
 
 
 # ------------------------------------------------------------------ what changes
@@ -254,7 +259,7 @@ def _ask(app: App, connection: Connection, effects: Sequence[Effect]) -> None:
 
 def _refuse(app: App, connection: Connection, problems: Sequence[Problem]) -> None:
     work = _work(app, connection)
-    refused_files.show(work, NAME, problems, noun="mappings")
+    refused_files.show(work, NAME, problems, noun="mappings", then=SAVE)
     work.finish()
 
 

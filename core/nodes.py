@@ -29,6 +29,25 @@ UNTEXT = re.compile("[\x00\ud800-\udfff]")
 _INT = re.compile(r"0|-?[1-9][0-9]*")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "": None, "null": None, "~": None}
 _BARE = 'put the value in single quotes if it begins with one of [ { * & ! @ % ` "'
+#: What was begun and never ended: YAML notices it only lines below.
+_OPENED = {
+    "while scanning a simple key": (
+        "not YAML: a line without a colon",
+        "A line has the form left: right, with a blank behind the colon.",
+    ),
+    "while parsing a flow sequence": (
+        "not YAML: a [ that nothing closes",
+        f"Close it, or {_BARE}.",
+    ),
+    "while parsing a flow mapping": (
+        "not YAML: a { that nothing closes",
+        f"Close it, or {_BARE}.",
+    ),
+    "while scanning a quoted scalar": (
+        "not YAML: a quote that nothing closes",
+        "Close it; a single quote inside of single quotes is written twice.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +114,19 @@ class Node:
         return ConfigError([self.problem(what, fix)])
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """`Did you mean "x"?`, or nothing where no known word is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'Did you mean "{close[0]}"?' if close else ""
+    close = nearest_word(word, known, cutoff=cutoff)
+    return f'Did you mean "{close}"?' if close else ""
+
+
+def nearest_word(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The same letters in another order or case, or else the most alike; "" where none is near."""
+    words = list(known)
+    letters = sorted(word.lower())
+    same = [each for each in words if sorted(each.lower()) == letters]
+    close = same or difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
+    return close[0] if close else ""
 
 
 def read_yaml(path: Path, file: str, *, inside: Path | None = None) -> Node:
@@ -246,6 +274,9 @@ class _Composer:
             self._report(event, f"{event.tag} is a tag", "Quote the value if it begins with !.")
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> Problem:
+        if error.context in _OPENED and error.context_mark is not None:
+            begun, (what, fix) = error.context_mark, _OPENED[error.context]
+            return self._at(begun.line + 1, what, fix, begun.column + 1)
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 0)
         what = f"not YAML: {error.problem or error.context or 'unreadable'}"

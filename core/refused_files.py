@@ -17,7 +17,12 @@ from core.work import Work
 PROBLEMS_MAX = 100
 
 
-def show(work: Work, what: str, problems: Sequence[Problem], *, noun: str) -> None:
+RELOAD = "Correct it, ask `truecount check`, then `truecount reload`."
+
+
+def show(
+    work: Work, what: str, problems: Sequence[Problem], *, noun: str, then: str = RELOAD
+) -> None:
     """Today's problems of the file of `what` are the members; without any it closes."""
     cause = f"{what}:refused"
     now = {f"{one.file}:{one.line}: {one.what}": one for one in problems[:PROBLEMS_MAX]}
@@ -31,7 +36,7 @@ def show(work: Work, what: str, problems: Sequence[Problem], *, noun: str) -> No
             cause=cause,
             system="",
             reason=reason,
-            next_step=_next_step(problems),
+            next_step=f"{problems[0].fix} {then}".strip(),
             member=what,
             ref=ref,
             label=" ".join(str(one).split()),
@@ -52,8 +57,3 @@ def _reason(problems: Sequence[Problem], noun: str) -> str:
         f"the file of {noun} is refused, and what was in force before stays in force:"
         f" {first.place}  {first.what}{more}"
     )
-
-
-def _next_step(problems: Sequence[Problem]) -> str:
-    fix = f"{problems[0].fix} " if problems[0].fix else ""
-    return f"{fix}Correct it, ask `truecount check`, then `truecount reload`."

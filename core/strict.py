@@ -23,6 +23,7 @@ from core.nodes import (
     decode_yaml,
     load_yaml,
     nearest,
+    nearest_word,
     read_file,
     read_yaml,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "load_json",
     "load_yaml",
     "nearest",
+    "nearest_word",
     "read_file",
     "read_yaml",
 ]

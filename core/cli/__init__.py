@@ -28,6 +28,7 @@ from core.crash import refuse_unknown
 from core.errors import ConfigError, TruecountError
 
 FINE, FINDINGS, WRONG, UNREACHABLE = 0, 1, 2, 3
+_STAYS = "refused; what was in force before stays in force"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         refuse_unknown()
         return int(options.run(options))
     except ConfigError as error:
-        _complain(f"truecount {options.verb}: nothing was started or changed.\n\n{error}")
+        stays = _STAYS if options.verb == "reload" else "nothing was started or changed"
+        _complain(f"truecount {options.verb}: {stays}.\n\n{error}")
         return WRONG
     except TruecountError as error:
         _complain(f"truecount {options.verb}: {error}")

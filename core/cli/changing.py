@@ -15,7 +15,7 @@ from core.cli.text import emit_json
 from core.clock import SystemClock
 from core.config import Config
 from core.daemon import Lock
-from core.errors import Retry, TruecountError
+from core.errors import ConfigError, Problem, Retry, TruecountError
 from core.serving import token_path
 
 FINE = 0
@@ -116,6 +116,8 @@ def _by_daemon(config: Config, verb: str, words: dict[str, Any]) -> dict[str, An
     except httpx.HTTPError as error:
         raise Retry(f"the daemon did not answer ({type(error).__name__})") from None
     body: dict[str, Any] = answer.json()
+    if problems := body.get("problems"):
+        raise ConfigError([Problem(**one) for one in problems])
     if answer.status_code != 200:
         raise TruecountError(body.get("error", f"the daemon answered {answer.status_code}"))
     return body

@@ -19,6 +19,7 @@ from core.clock import SystemClock
 from core.config import Config
 from core.daemon import Daemon, Lock
 from core.errors import ConfigError, ConnectorError
+from core.hangup import Hangup
 from core.logs import set_up
 from core.mapping.book import MappingBook
 from core.network import Network
@@ -65,6 +66,9 @@ def _run(options: argparse.Namespace) -> int:
 async def _serve(config: Config) -> None:
     app = build(config, SystemClock())
     daemon = Daemon(app, serving.servers)
+    hangup = Hangup(app)
+    hangup.listen()
+    daemon.background.append(hangup.keep_reloading)
     reporter = Reporter(app)
     daemon.jobs += [
         ("report", reporter.send_if_due, 30.0),

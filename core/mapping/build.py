@@ -16,7 +16,7 @@ from typing import Any
 from core.mapping import steps
 from core.mapping.incoming import FACTOR, Block, Plan, Reading, constant_of
 from core.mapping.lines import Condition, Line, Use
-from core.mapping.paths import Names, Reader, call, interpret, load
+from core.mapping.paths import ABOVE, Names, Reader, call, interpret, load
 from core.mapping.shape import OTHER_CURRENCY, Field, fields_of
 from core.mapping.watching import Watch
 from core.strict import Node
@@ -99,6 +99,7 @@ class Builder:
         self.names = Names(watch)
         self.marks = marks
         self._functions: list[ast.stmt] = []
+        self._own_currency = False  # named by a line at the top, not by a field
 
     def build(self, plan: Plan) -> Callable[[Any, str, str], Any]:
         reader = Reader(self.names, "item", "view")
@@ -109,8 +110,8 @@ class Builder:
             currency = self.names.run(steps.currency_code, currency)
             line = plan.fields["currency"]
             self.marks.place(currency, line.node, "currency", line.path_text)
-        elif self._reading.currency is not None:
-            line = self._reading.currency
+        elif plan.currency is not None:
+            line, self._own_currency = plan.currency, True
             currency = self.names.run(steps.text, self._value(line, None, reader, "", "currency"))
             currency = self.names.run(steps.currency_code, currency)
             self.marks.place(currency, line.node, "currency", line.path_text)
@@ -181,8 +182,9 @@ class Builder:
         return result
 
     def _block(self, block: Block, our: str, outer: Reader) -> ast.expr:
-        """A function of its own: def block(entries, cur, top): for at, item in enumerate(…)."""
-        reader = Reader(self.names, "item", "view")
+        """A function of its own: def block(entries, cur, top, above): for at, item in …."""
+        above = Reader(self.names, ABOVE, "above_view")
+        reader = Reader(self.names, "item", "view", above)
         skip = self._skip(block.plan, reader, [ast.Continue()], f"{our}.")
         made = self._record(block.plan, reader, f"{our}.")
         add: ast.stmt = ast.Expr(
@@ -201,10 +203,12 @@ class Builder:
         name = self.names.fresh("block")
         body: list[ast.stmt] = [
             assign("out", ast.List([], ast.Load())),
+            assign("above_view", _dict_or_empty(ABOVE)),
+            *above.fetches,
             loop,
             ast.Return(call("tuple", load("out"))),
         ]
-        made_function = function(name, ["entries", "cur", "top"], body)
+        made_function = function(name, ["entries", "cur", "top", ABOVE], body)
         self.marks.place(made_function, block.node, our, block.each_text)
         self._functions.append(made_function)
         source: ast.expr = ast.Tuple([load("item")], ast.Load())
@@ -216,7 +220,7 @@ class Builder:
             self.marks.place(source, each, our, block.each_text)
             source = self.names.noted(source, our, f"{block.word} {block.each_text}")
             self.marks.place(source, each, our, block.each_text)
-        made_list = call(name, source, load("cur"), load("top"))
+        made_list = call(name, source, load("cur"), load("top"), load("item"))
         return self.names.tried(made_list, our, ast.Tuple([], ast.Load()))
 
     def _skip(
@@ -298,7 +302,7 @@ class Builder:
         return self.names.run(steps.same_currency, made, load("cur"))
 
     def _has_currency(self) -> bool:
-        return self._reading.currency is not None or "currency" in fields_of(self._reading.record)
+        return self._own_currency or "currency" in fields_of(self._reading.record)
 
     def _finish(self, value: ast.expr, kind: str, into: Field, our: str) -> ast.expr:
         """To the field's exact type, then: missing where required, the default where null."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.mapping.catalog import INCOMING, Kind, Step
 from core.mapping.lines import (
+    ABOVE_HELP,
     Condition,
     Line,
     Report,
@@ -22,11 +23,11 @@ from core.mapping.lines import (
     parse_line,
     read_path,
 )
-from core.mapping.paths import Parsed
+from core.mapping.paths import ABOVE, Parsed, heads
 from core.mapping.shape import Field, fields_of, names_of
 from core.mapping.steps import StepError, Table, number
-from core.mapping.tables import Beside, with_rows
-from core.strict import Node, nearest
+from core.mapping.tables import OTHERWISE, Beside, near_otherwise, with_rows
+from core.strict import Node, nearest, nearest_word
 
 HEAD = frozenset({"mapping", "version", "becomes", "choices", "required"})
 _BLOCK_WORDS = frozenset({"each", "keyed", "skip_when", "fields", "key"})
@@ -58,6 +59,7 @@ class Plan:
     fields: dict[str, Line] = field(default_factory=dict)
     blocks: dict[str, list[Block]] = field(default_factory=dict)
     skip: tuple[Condition, ...] = ()
+    currency: Line | None = None  # of a record that has no currency field
     top: bool = False
     broken: set[str] = field(default_factory=set)  # reported already; not "missing" as well
 
@@ -89,11 +91,11 @@ class Reading:
         self._beside = beside or Beside()
         self.record = record
         self.report = report
-        self.currency: Line | None = None  # of records that have no currency field
         self.required: set[str] = set()
         self.lines: list[tuple[str, Line]] = []  # those that read the document itself
         self.tables: dict[str, Node] = {}
         self._used: set[str] = set()
+        self._all_read = True  # a line that cannot be read may be the one that uses a table
         self._built: dict[tuple[int, str], Table] = {}
 
     def plan(self) -> Plan:
@@ -109,7 +111,7 @@ class Reading:
         self._require(plan)
         self._complete(plan, self.root, "", given=frozenset({"key", "revision"}))
         for name, node in self.tables.items():
-            if name not in self._used:
+            if name not in self._used and self._all_read:
                 self.report.add(
                     node, f"choices.{name} is used by no line", nearest(name, self._used)
                 )
@@ -124,7 +126,7 @@ class Reading:
             if node is None:
                 continue
             if name == "currency" and "currency" not in known:
-                self.currency = parse_line(node, self._steps, self.report, paths=True)
+                plan.currency = parse_line(node, self._steps, self.report, paths=True)
             elif name in known:
                 self._put(plan, name, node, known[name])
             else:
@@ -171,10 +173,14 @@ class Reading:
             line = parse_line(node, self._steps, self.report, paths=True)
             if line is None:
                 plan.broken.add(name.partition(".")[0])
+                self._all_read = False
                 return
             plan.fields[name] = line
             if plan.top:
                 self.lines.append((name, line))
+                if line.path is not None and ABOVE in heads(line.path):
+                    self.report.add(node, "nothing is above here", ABOVE_HELP, at=ABOVE)
+                    return
             self._check(line, into, f"{prefix}{name}")
 
     def _check(self, line: Line, into: Field, our: str) -> None:
@@ -209,11 +215,19 @@ class Reading:
     def _table(self, node: Node, use: Use, into: Field) -> bool:
         name = str(use.argument)
         if name not in self.tables:
-            known = nearest(name, self.tables) or _tables_known(self.tables)
+            known = nearest(name, self.tables) or self._tables_known()
             self.report.add(node, f"there is no choices.{name}", known, at=use.written)
+            self._used.add(nearest_word(name, self.tables))  # one slip is one problem
             return False
         self._used.add(name)
         return self.table(name, into) is not None
+
+    def _tables_known(self) -> str:
+        if names := ", ".join(self.tables):
+            return f"Tables are: {names}"
+        if close := nearest_word("choices", self.root.keys()):
+            return f"It belongs under choices; the file has {close}."
+        return "Write it at the end of the file: choices: {…}"
 
     def table(self, name: str, into: Field) -> Table | None:
         """The table in the type of the field; its wrong words are reported once."""
@@ -234,7 +248,9 @@ class Reading:
         holds, ignores = True, False
         table = with_rows(node, self._beside)
         for key, value in entries(table, f"choices.{name}", self.report):
-            if key.text == "otherwise" and not key.quoted:
+            if problem := near_otherwise(name, key):
+                self.report.problems.append(problem)
+            elif key.text == OTHERWISE and not key.quoted:
                 holds, ignores = value.text == "hold", value.text == "ignore"
                 otherwise = None if holds or ignores else self._word(value, into)
             elif value.text == "ignore" and not value.quoted:
@@ -344,11 +360,6 @@ def _before(line: Line, use: Use) -> str:
     if not at:
         return ""
     return f"Write it before | {line.steps[at - 1].written}, or leave it out."
-
-
-def _tables_known(tables: Iterable[str]) -> str:
-    names = ", ".join(tables)
-    return f"Tables are: {names}" if names else "Write it at the end of the file: choices: {…}"
 
 
 A: dict[Kind, str] = {

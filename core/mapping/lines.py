@@ -28,6 +28,7 @@ STEPS_MAX = 30
 BLOCKS_MAX = 100
 #: Of a path that is shown.
 SHOWN_MAX = 80
+ABOVE_HELP = "It names a field of what a list stands in: write it inside of each."
 
 
 @dataclass(slots=True)
@@ -50,8 +51,8 @@ class Report:
             return what
         named = what if what.startswith(f"{self.our} ") else f"{self.our}: {what}"
         theirs = short(self.theirs)
-        shown = theirs and theirs not in what
-        return f"{named} ({theirs})" if shown else named
+        said = re.search(rf"(?<!\w){re.escape(theirs)}(?!\w)", what)
+        return f"{named} ({theirs})" if theirs and not said else named
 
     @contextmanager
     def about(self, our: str, theirs: str = "") -> Iterator[None]:
@@ -208,6 +209,7 @@ def _use(text: str, node: Node, steps: Mapping[str, Step], report: Report) -> Us
 
 _NEEDS = {
     "text": "a text in double quotes",
+    "zone": "a time zone in double quotes",
     "value": "a value",
     "table": "a table of choices",
     "operand": "a number or a path",
@@ -215,6 +217,7 @@ _NEEDS = {
     "lookup": "a list of the document, the name that is compared, and the name that is taken",
 }
 _SHOW = {
+    "time": 'time "UTC"',
     "join": 'join ", "',
     "contains": 'contains "COD"',
     "default": 'default "EUR"',

@@ -140,11 +140,11 @@ class Mapping:
             words = ", ".join(error.table.allowed)
             words = f" (right side: {words}, or ignore)" if words else ""
             where = f"choices.{name} in {self.file}:{table.line}:{table.column}"
-            return f"Add a line for this word to {where}{words}, then reload."
+            return f"Add a line for this word to {where}{words} and save: what waits goes on."
         where = f"{self.file}:{spot.line}:{spot.column}"
         return (
             f"Correct the value in the system it comes from, or edit {where}"
-            " and reload; the record then continues by itself."
+            " and save; the record then continues by itself."
         )
 
 

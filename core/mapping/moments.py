@@ -58,6 +58,11 @@ def iso(value: datetime | None) -> str | None:
     return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def local(value: datetime | None, zone: tzinfo) -> str | None:
+    """As systems write it that know one zone only and never say which."""
+    return None if value is None else value.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def day(value: datetime | None, zone: tzinfo = UTC) -> str | None:
     return None if value is None else value.astimezone(zone).date().isoformat()
 

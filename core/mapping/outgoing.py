@@ -16,6 +16,7 @@ from core.mapping.build import Marks, assign, function, functions, tested
 from core.mapping.catalog import OUTGOING, Kind
 from core.mapping.incoming import A
 from core.mapping.lines import (
+    ABOVE_HELP,
     Condition,
     Line,
     Report,
@@ -26,22 +27,19 @@ from core.mapping.lines import (
     parse_line,
     short,
 )
-from core.mapping.paths import Names, call, load
+from core.mapping.paths import ABOVE, Names, call, load
 from core.mapping.shape import fields_of, names_of
-from core.mapping.tables import Beside, with_rows
+from core.mapping.tables import OTHERWISE, Beside, near_otherwise, with_rows
 from core.mapping.watching import Watch
-from core.strict import Node, nearest
+from core.strict import Node, nearest, nearest_word
 
 HEAD = frozenset({"mapping", "version", "sends", "body", "choices", "required"})
 _LIST_WORDS = frozenset({"each", "skip_when", "fields", "value"})
-#: A field of what the list stands in: `above.tracking` beside each line of a parcel.
-ABOVE = "above"
-_ABOVE_HELP = "It names a field of what a list stands in: write it inside of each."
 _FINAL = frozenset({"text", "whole", "number", "flag", "choice", "texts", "wholes", "numbers"})
 _PLURAL = {"text": "texts", "whole": "wholes", "number": "numbers", "enum": "texts"}
 _HELP = {
     "money": "money must say its form: add | decimal, | amount or | minor",
-    "time": "a time must say its form: add | iso, | date or | epoch",
+    "time": 'a time must say its form: add | iso, | time "UTC", | date or | epoch',
     "record": "is a group; name one of its fields",
     "words": "is a group; name one of its words",
     "records": "is a list; write a block with each",
@@ -340,13 +338,16 @@ class Outgoing:
         if table is None:
             known = nearest(name, self._tables)
             self._report.add(node, f"there is no choices.{name}", known, at=f"choose {name}")
+            self._used.add(nearest_word(name, self._tables))  # one slip is one problem
             return None
         self._used.add(name)
         words: dict[str, Any] = {}
         ignored: set[str] = set()
         otherwise: Any = "hold"
         for key, value in entries(with_rows(table, self._beside), f"choices.{name}", self._report):
-            if key.text == "otherwise" and not key.quoted:
+            if problem := near_otherwise(name, key):
+                self._report.problems.append(problem)
+            elif key.text == OTHERWISE and not key.quoted:
                 otherwise = value.scalar
             elif value.text == "ignore" and not value.quoted:
                 ignored.add(key.text)
@@ -364,7 +365,7 @@ class Outgoing:
         rest, of = text.split("."), scope.of
         if rest[0] == ABOVE and len(rest) > 1:
             if scope.above is None:
-                self._report.add(node, f"{text}: nothing is above here", _ABOVE_HELP)
+                self._report.add(node, f"{text}: nothing is above here", ABOVE_HELP)
                 return None
             code, rest, of = load(ABOVE), rest[1:], scope.above
         start, named = of, ".".join(rest)

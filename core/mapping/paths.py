@@ -34,6 +34,8 @@ FUNCTIONS = frozenset(
     " values".split()
 )
 PATH_MAX = 500
+#: Inside of a list's block, the head of a path into what the list stands in.
+ABOVE = "above"
 EMPTY: dict[str, Any] = {}
 
 
@@ -79,7 +81,7 @@ def _check(node: Parsed) -> None:
         case "pipe":
             raise PathError("has a | inside brackets")
         case "function_expression" if node["value"] not in FUNCTIONS:
-            raise PathError(f"uses {node['value']}(); use a step instead")
+            raise PathError(f"uses {node['value']}(); use a step instead, or put text in ' '")
         case "function_expression":
             signature = _functions.Functions.FUNCTION_TABLE[node["value"]]["signature"]
             if len(node["children"]) < len(signature):
@@ -118,7 +120,30 @@ def chain(node: Parsed) -> tuple[str, ...] | None:
     return None
 
 
+def heads(node: Any) -> Iterator[str]:
+    """The names at which a path begins in the object of its own scope."""
+    children = node["children"]
+    match node["type"]:
+        case "field":
+            yield str(node["value"])
+        case "literal" | "identity" | "current":
+            return
+        case "subexpression" | "index_expression" | "flatten":
+            yield from heads(children[0])
+        case "projection" | "value_projection" | "filter_projection":
+            yield from heads(children[0])
+        case _:  # comparators, logic, functions, lists: each of their parts
+            for child in children:
+                if isinstance(child, dict):
+                    yield from heads(child)
+
+
 # ---------------------------------------------------------------- run time
+
+
+def beside(item: Any, above: Any) -> Any:
+    """For the interpreter: the entry, with what its list stands in under that name."""
+    return {**item, ABOVE: above} if type(item) is dict else item
 
 
 def interpret(node: Parsed, value: Any) -> Any:
@@ -198,7 +223,7 @@ RUNTIME: dict[str, Any] = {
     **{
         run.__name__: run
         for run in (
-            interpret, field, index, cut, flatten, project, project_values, select, hollow,
+            interpret, beside, field, index, cut, flatten, project, project_values, select, hollow,
             equal, negated,
         )
     },
@@ -277,11 +302,13 @@ class Reader:
     `item` is the variable with the object itself, `view` the same object where it
     is a dict and an empty dict where it is not. Every prefix of a dotted path
     (shippingAddress of shippingAddress.zip) becomes one local, fetched once.
+    `above` reads what the object's list stands in, where it stands in one.
     """
 
-    def __init__(self, names: Names, item: str, view: str) -> None:
+    def __init__(self, names: Names, item: str, view: str, above: Reader | None = None) -> None:
         self._names = names
         self._item = item
+        self._above = above
         self._locals: dict[tuple[str, ...], str] = {(): view}
         self.fetches: list[ast.stmt] = []
 
@@ -309,6 +336,9 @@ class Reader:
     def _value(self, node: Parsed, base: ast.expr | None) -> ast.expr:
         """`base` None means the object of this scope."""
         if base is None and (words := chain(node)):
+            if self._above is not None and words[0] == ABOVE:
+                above = self._above
+                return above._dotted(words[1:]) if words[1:] else load(above._item)
             return self._dotted(words)
         here = load(self._item) if base is None else base
         children = node["children"]
@@ -360,6 +390,8 @@ class Reader:
                 return self._either(node, base)
             case _:
                 here = load(self._item) if base is None else base
+                if base is None and self._above is not None and ABOVE in heads(node):
+                    here = call("beside", here, load(self._above._item))
                 return call("interpret", self._names.constant(node), here)
 
     def _either(self, node: Parsed, base: ast.expr | None) -> ast.expr:

@@ -88,6 +88,12 @@ class Effect:
     def nothing(self) -> bool:
         return self.same + self.still_held == self.documents
 
+    @property
+    def same_number(self) -> bool:
+        """Another text under the version number of the old one."""
+        number, of = self.new.partition(" ")[0], self.old.partition(" ")[0]
+        return self.old != self.new and number == of
+
 
 def compare(old: Mapping | None, new: Mapping, documents: Iterable[Recorded]) -> Effect:
     """Run both over every document. Without an old one everything is new."""

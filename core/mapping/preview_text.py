@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.mapping.preview import Change, Effect, Held
+from core.mapping.preview import EXAMPLES_MAX, Change, Effect, Held
 
 
 def headline(effect: Effect) -> str:
-    old = effect.old or "nothing in force"
-    return (
-        f"{effect.mapping}: {old} -> {effect.new}, tried on {effect.documents} recorded documents"
-    )
+    return f"{effect.mapping}: {versions(effect)}, tried on {effect.documents} recorded documents"
+
+
+def versions(effect: Effect) -> str:
+    return f"{effect.old or 'nothing in force'} -> {effect.new}"
 
 
 def counts(effect: Effect) -> list[tuple[str, int]]:
@@ -33,9 +34,18 @@ def warning(effect: Effect) -> str:
         return ""
     more = ", …" if effect.posted > len(effect.posted_labels) else ""
     return (
-        f"{effect.posted} of them are posted already ({', '.join(effect.posted_labels)}{more}):"
-        " a reload asks first, `truecount reload --yes` takes it."
+        f"{effect.posted} of them are posted already, so saving it asks first and"
+        " `truecount reload --yes` takes it:"
+        f" {', '.join(effect.posted_labels)}{more}"
     )
+
+
+def advice(effect: Effect) -> str:
+    """Empty where the new text has a number of its own."""
+    if not effect.same_number:
+        return ""
+    number = effect.new.partition(" ")[0]
+    return f"Both say {number}: raise `version` by one, so that people can tell them apart."
 
 
 def lines(effect: Effect) -> list[str]:
@@ -43,13 +53,15 @@ def lines(effect: Effect) -> list[str]:
     said += [f"  {count:>6}  {words}" for words, count in counts(effect) if count]
     if not effect.documents:
         said.append("  nothing of it is recorded, so nothing can be said")
-    if effect.posted:
-        said += ["", warning(effect)]
+    said += [line for words in (warning(effect), advice(effect)) if words for line in ("", words)]
     for name, change in effect.fields.items():
         said += ["", f"{name}: {change.documents}"]
         said += [f"  {one.label}: {one.before} -> {one.after}" for one in change.examples]
+        said += _more(change.documents - len(change.examples))
     said += _held("Would newly be held", effect.held)
     said += _held("Would be released, held until now", effect.released)
+    said += _listed("Would newly be left out", effect.left_out)
+    said += _listed("Would no longer be left out", effect.let_in)
     if effect.nothing and effect.documents:
         said += ["", "Nothing would change."]
     return said
@@ -60,7 +72,19 @@ def _held(title: str, groups: dict[str, Held]) -> list[str]:
     for one in groups.values():
         said += ["", f"{title}: {one.documents}", f"  {one.reason}"]
         said += [f"  {label}" for label in one.labels]
+        said += _more(one.documents - len(one.labels))
     return said
+
+
+def _listed(title: str, labels: list[str]) -> list[str]:
+    if not labels:
+        return []
+    shown = [f"  {label}" for label in labels[:EXAMPLES_MAX]]
+    return ["", f"{title}: {len(labels)}", *shown, *_more(len(labels) - EXAMPLES_MAX)]
+
+
+def _more(count: int) -> list[str]:
+    return [f"  and {count} more"] if count > 0 else []
 
 
 def as_json(effect: Effect) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.mapping.incoming import Block, Plan
 from core.mapping.lines import Line
-from core.mapping.paths import Parsed
+from core.mapping.paths import ABOVE, Parsed
 
 Place = tuple[str, ...]
 EVERY = "[]"
@@ -20,20 +20,23 @@ EVERY = "[]"
 def reads_of(plan: Plan) -> dict[Place, list[str]]:
     """Every place that is read -> the fields of ours that read it ("" for a condition)."""
     found: dict[Place, list[str]] = {}
-    for place, our in _plan(plan, (), ""):
+    for place, our in _plan(plan, (), None, ""):
         known = found.setdefault(place, [])
         if our not in known:
             known.append(our)
     return found
 
 
-def _plan(plan: Plan, here: Place, prefix: str) -> Iterator[tuple[Place, str]]:
+def _plan(plan: Plan, here: Place, above: Place | None, prefix: str) -> Iterator[tuple[Place, str]]:
+    if plan.currency is not None:
+        yield from ((place, "currency") for place in _line(plan.currency, here))
     for name, line in plan.fields.items():
         for place in _line(line, here):
-            yield place, f"{prefix}{name}"
+            yield _from_above(place, here, above), f"{prefix}{name}"
     for condition in plan.skip:
         if condition.path is not None:
-            yield from ((place, "") for place in _touched(condition.path, here))
+            for place in _touched(condition.path, here):
+                yield _from_above(place, here, above), ""
     for name, blocks in plan.blocks.items():
         for block in blocks:
             yield from _block(block, here, f"{prefix}{name}")
@@ -50,7 +53,15 @@ def _block(block: Block, here: Place, our: str) -> Iterator[tuple[Place, str]]:
         inside = ends[0] if ends else here
         if inside[-1:] != (EVERY,):
             inside = (*inside, EVERY)
-    yield from _plan(block.plan, inside, f"{our}.")
+    yield from _plan(block.plan, inside, here, f"{our}.")
+
+
+def _from_above(place: Place, here: Place, above: Place | None) -> Place:
+    """`above.x` of an entry is the x of what its list stands in."""
+    inside = place[len(here) :]
+    if above is None or place[: len(here)] != here or inside[:1] != (ABOVE,):
+        return place
+    return (*above, *inside[1:])
 
 
 def _line(line: Line, here: Place) -> list[Place]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -22,9 +23,8 @@ from typing import Any
 from core import codec
 from core.clock import aware
 from core.errors import ConfigError, Hold, InvariantBroken, Problem
-from core.mapping.lines import Line
 from core.mapping.mapping import Mapping, load_mapping, stem_of
-from core.mapping.paths import chain
+from core.mapping.misspelt import misspelt
 from core.model import COMMANDS
 from core.money import Money
 from core.strict import Json, Malformed, Node, load_json, nearest, read_yaml
@@ -76,12 +76,10 @@ class _Run:
         self._seen: dict[str, Json] = {}
 
     def all(self, root: Node) -> list[Problem]:
-        problems: list[Problem] = []
-        for case in root:
-            problems += self._case(case)
-        if not problems and self._mapping.direction == "incoming":
-            problems += self._misspelt()
-        return problems
+        problems = [problem for case in root for problem in self._case(case)]
+        if self._mapping.plan is None:
+            return problems
+        return [*misspelt(self._mapping.plan, list(self._seen.values())), *_each_once(problems)]
 
     def _case(self, case: Node) -> list[Problem]:
         wrong = [
@@ -157,24 +155,17 @@ class _Run:
             ) from None
         return self._mapping.body(command)
 
-    def _misspelt(self) -> list[Problem]:
-        """A top-level key no sample has, beside a very similar one that no line reads.
 
-        Every path engine answers null for a misspelt name; this is what notices (H27).
-        """
-        keys = {key for each in self._seen.values() if isinstance(each, dict) for key in each}
-        read = {words[0] for _, line in self._mapping.lines if (words := _words(line))}
-        problems: list[Problem] = []
-        for our, line in self._mapping.lines:
-            words = _words(line)
-            if words and words[0] not in keys and (hint := nearest(words[0], keys - read)):
-                what = f'{our}: no sample has "{words[0]}"'
-                problems.append(line.node.problem(what, hint))
-        return problems
-
-
-def _words(line: Line) -> tuple[str, ...] | None:
-    return chain(line.path) if line.path is not None else None
+def _each_once(problems: list[Problem]) -> list[Problem]:
+    """What holds one example for one reason holds many: it is said once, and how often."""
+    found: dict[str, list[Problem]] = {}
+    for one in problems:
+        _, held, why = one.what.partition(": held: ")
+        found.setdefault(why if held else str(one), []).append(one)
+    return [
+        replace(one, what=f"{one.what} (and {len(more)} more examples)") if more else one
+        for one, *more in found.values()
+    ]
 
 
 def _change(document: Json, node: Node | None) -> None:

@@ -233,6 +233,11 @@ def percent(value: Raw) -> Decimal | None:
     return None if (rate := number(value)) is None else rate.scaleb(-2)
 
 
+def as_percent(value: Decimal | int | None) -> Decimal | None:
+    """Outgoing: our fraction 0.19 as the 19 of whoever counts in hundredths."""
+    return None if value is None else Decimal(value).scaleb(2) + Decimal(0)  # 100, not 1E+2
+
+
 def total(value: Raw) -> Decimal | None:
     if value is None:
         return None

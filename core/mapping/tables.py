@@ -7,6 +7,7 @@ the CSV's own name and line, so that whatever is wrong is said as in the file it
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from core.strict import Node
 CSV_BYTES_MAX = 8 * 1024 * 1024
 ROWS_MAX = 200_000
 HEAD = ("theirs", "ours")
+OTHERWISE = "otherwise"
+#: Closer than any word but a slip of the pen; `other` is far away.
+NEARLY = 0.85
 
 
 @dataclass(slots=True)
@@ -58,6 +62,17 @@ def with_rows(node: Node, beside: Beside) -> Node:
     words = {key.text for key, _ in own}
     rows = [pair for pair in beside.rows(named, named.text) if pair[0].text not in words]
     return Node("map", node.file, node.line, node.column, pairs=(*rows, *own))
+
+
+def near_otherwise(table: str, key: Node) -> Problem | None:
+    """A slip in `otherwise` would be one more word of theirs, and say nothing."""
+    alike = difflib.SequenceMatcher(None, key.text.lower(), OTHERWISE).ratio()
+    if key.quoted or key.text == OTHERWISE or alike < NEARLY:
+        return None
+    return key.problem(
+        f"choices.{table}: {key.text} is nearly {OTHERWISE}",
+        f"Write {OTHERWISE}, or put it in quotes if it really is a word of theirs.",
+    )
 
 
 def _rows(data: bytes, file: str, problems: list[Problem]) -> Iterator[tuple[Node, Node]]:

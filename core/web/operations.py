@@ -19,7 +19,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from ipaddress import ip_address
 from typing import Any, cast
@@ -216,6 +216,9 @@ class _Desk:
             return _json(await self._operate(verb, words))
         except LookupError:
             return _json({"error": f"there is no verb {verb!r}"}, 404)
+        except ConfigError as error:
+            problems = [asdict(one) for one in error.problems]
+            return _json({"error": str(error), "problems": problems}, 422)
         except TruecountError as error:
             return _json({"error": str(error)}, 503 if isinstance(error, Busy) else 409)
 

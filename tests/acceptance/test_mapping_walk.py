@@ -62,7 +62,10 @@ def test_a_new_payment_method_from_the_first_exception_to_the_last_order(
         file.write_text(good.replace(LINE, f"{LINE}    {NEW}: payd\n"))
         until("the exception of the file", lambda: len(holds(stage)) == 2)
         assert '"payd" is not a word of payment' in told("truecount status", stage.cli("status"))
-        assert "did you mean" in told("truecount check", stage.cli("check")).lower()
+        check, reload = stage.cli("check"), stage.cli("reload")
+        assert 'Did you mean "paid"?' in told("truecount check", check)
+        assert check.stderr.partition("\n\n")[2] == reload.stderr.partition("\n\n")[2]
+        assert check.returncode == reload.returncode == 2
 
         # Put right elsewhere, and looked at before it is used.
         file.write_text(good)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from house import House, house
 
+from core import mappings_in_force
 from core.errors import Busy
 
 
@@ -69,3 +70,19 @@ async def test_h3_a_number_that_was_told_on_a_full_disk_counts_when_there_is_roo
         assert h.shop.shown("TEA") + h.market.shown("TEA") == 6
         assert h.one("SELECT count(*) FROM told WHERE ended_at IS NULL") == 0
         assert h.one("SELECT sum(pending) FROM quotas") == 0
+
+
+async def test_h3_a_mapping_saved_on_a_full_disk_is_taken_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, mappings=True) as h:
+        desk = mappings_in_force.OnSave(h.app)
+        file = h.folder / "mappings" / "generic_channel" / "order.yaml"
+        file.write_text(file.read_text().replace("version: 1", "version: 2"))
+        read_only(h, "ON")
+        for _ in range(3):
+            await desk.look()
+        read_only(h, "OFF")
+        await desk.look()
+        kept = "SELECT version FROM mapping_texts WHERE stem = 'order' ORDER BY seq DESC LIMIT 1"
+        assert h.one(kept).startswith("generic_channel.order v2 ")

@@ -184,6 +184,7 @@ QUOTES = (
     "Check the indentation, and put the value in single quotes"
     ' if it begins with one of [ { * & ! @ % ` ".'
 )
+CLOSE = QUOTES.replace("Check the indentation, and", "Close it, or")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +217,18 @@ QUOTES = (
             "a: @",
             f"f.yaml:1:4  not YAML: found character '@' that cannot start any token\n  {QUOTES}",
         ),
+        (
+            "a: 1\nb  2\nc: 3\n",
+            "f.yaml:2:1  not YAML: a line without a colon\n"
+            "  A line has the form left: right, with a blank behind the colon.",
+        ),
+        ("a: 1\nb: [c\nd: 2\n", f"f.yaml:2:4  not YAML: a [ that nothing closes\n  {CLOSE}"),
+        ("a: {b: c\nd: 2\n", f"f.yaml:1:4  not YAML: a {{ that nothing closes\n  {CLOSE}"),
+        (
+            'a: 1\nb: "c\nd: 2\n',
+            "f.yaml:2:4  not YAML: a quote that nothing closes\n"
+            "  Close it; a single quote inside of single quotes is written twice.",
+        ),
         ("a: b: c", f"f.yaml:1:5  not YAML: mapping values are not allowed here\n  {QUOTES}"),
         ("[a, b]: 1", "f.yaml:1:1  a key must be one word or text"),
         ("a: 1\nb: \x00", "f.yaml:2:4  a character that no text file has"),
@@ -225,7 +238,7 @@ QUOTES = (
         (f"a: {'9' * 401}", "f.yaml:1:4  a number with more than 400 digits"),
         ("a: " + "x" * 1024 * 1024, "f.yaml:1  is larger than 1 MiB"),
     ],
-    ids=range(21),
+    ids=range(25),
 )
 def test_yaml_that_could_mean_something_else_is_refused_with_its_line(text, message):
     with pytest.raises(ConfigError) as refused:

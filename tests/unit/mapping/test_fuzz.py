@@ -7,6 +7,7 @@ size of the input: a limit in the test, not only in the code.
 from __future__ import annotations
 
 import json
+import os
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -23,12 +24,16 @@ from core.mapping.catalog import INCOMING, OUTGOING
 from core.mapping.explaining import explain
 from core.mapping.lines import split_pipes
 from core.mapping.mapping import Text, read_mapping
+from core.mapping.misspelt import misspelt
 from core.mapping.paths import PathError, parse_path
+from core.mapping.preview import Recorded, compare
+from core.mapping.preview_page import page
+from core.mapping.preview_text import as_json, counts
 from core.mapping.shape import names_of
 from core.model import RECORDS, BookOrder, Discount, Order, OrderLine, Payment, Tax
 from core.money import Money
 from core.strict import Malformed, dump_json, load_json, load_yaml
-from tests.unit.mapping.mapped import ORDER, SEND
+from tests.unit.mapping.mapped import DOCUMENT, ORDER, SEND
 
 #: One input may take this long on a loaded machine; a hang takes for ever.
 SLOW_S = 5.0
@@ -58,7 +63,12 @@ BOOKING = BookOrder(
     ),
 )
 
-FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+#: TRUECOUNT_EXAMPLES runs that many others.
+FUZZ = settings(
+    max_examples=int(os.environ.get("TRUECOUNT_EXAMPLES") or 400),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def timed(run: Callable[[], Any], *expected: type[BaseException]) -> Any:
@@ -165,7 +175,9 @@ def test_any_bytes_are_a_table_or_refused_with_a_line(data: bytes) -> None:
 WORDS = st.sampled_from(
     [*INCOMING, *OUTGOING, *names_of(RECORDS["order"]), "items[*].sku", "a.b", "@", "= x", "a || b",
      "a && !b", "a[?b=='c'].d", "`7`", "'x'", "sort_by(a, &b)[0]", "__class__.__mro__", "{{ a }}",
-     "eval(a)", "a is empty", "{0.__init__}", "(a+)+$", "each", "choose payment", "money \"EUR\""]
+     "eval(a)", "a is empty", "{0.__init__}", "(a+)+$", "each", "choose payment", "money \"EUR\"",
+     "above", "above.a", "above.above.b", "a || above.b", "contains(above.a, b)", "plus above.a",
+     "[a, above.b]", "above[?a==above.b].c", "default 0", "lookup items id sku"]
 )  # fmt: skip
 LINES = st.lists(WORDS | st.text(max_size=8), min_size=1, max_size=6).map(" | ".join)
 
@@ -182,6 +194,61 @@ def test_any_line_compiles_or_is_refused_with_its_column(name: str, line: str) -
     if made is not None:
         for document in ({}, [], None, {"a": {"b": [1, "x", None]}, "items": [{}]}, "x"):
             timed(lambda document=document: made.record(document), Hold)  # type: ignore[misc]
+
+
+#: What compiles nearly everywhere and reads what the documents below have.
+READ_WELL = st.sampled_from(["id", "sku", "above.name", "above.items[0].sku || sku", "name | trim"])
+READS = st.integers(0, 9).flatmap(lambda n: READ_WELL if n < 7 else LINES)
+EACHES = st.sampled_from(["items", "items[].items", "above.items", "@", "pay", "[items, at][]", ""])
+WHENS = st.sampled_from(["sku is empty", "above.name is sku", "qty is zero", "above.pay is not x"])
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "''").replace("\n", " ") + "'"
+
+
+@st.composite
+def lists_read(draw: st.DrawFn) -> str:
+    """ORDER with lines, and taxes in them, whose paths stand anywhere."""
+    lines = f"lines:\n  each: {quoted(draw(EACHES))}\n"
+    if draw(st.booleans()):
+        lines += f"  skip_when: {quoted(draw(WHENS))}\n"
+    lines += f"  fields:\n    key: {quoted(draw(READS))}\n    title: {quoted(draw(READS))}\n"
+    lines += "    sku: sku\n    quantity: qty | whole | default 1\n    unit_price: price | money\n"
+    lines += f"  taxes:\n    each: {quoted(draw(EACHES))}\n    fields:\n"
+    lines += f"      title: {quoted(draw(READS))}\n      amount: above.price | money\n"
+    head, rest = ORDER.partition("lines:\n")[0], ORDER[ORDER.index("choices:\n") :]
+    return head + lines + rest
+
+
+@FUZZ
+@given(text=lists_read(), data=st.data())
+def test_any_list_that_is_read_compiles_or_is_refused(text: str, data: st.DataObject) -> None:
+    made = read(text)
+    if made is None:
+        return
+    for document in (data.draw(DOCUMENTS), {**DOCUMENT, "items": data.draw(DOCUMENTS)}, DOCUMENT):
+        record = timed(lambda document=document: made.record(document), Hold)  # type: ignore[misc]
+        found = timed(lambda document=document: explain(made, document))  # type: ignore[misc]
+        assert found.taken == (record is not None)
+        assert made.plan is not None
+        assert all(one.line >= 1 for one in misspelt(made.plan, [document]))
+
+
+@FUZZ
+@given(old=lists_read(), new=lists_read(), data=st.data())
+def test_any_two_can_be_compared_over_any_documents(
+    old: str, new: str, data: st.DataObject
+) -> None:
+    before, after = read(old), read(new)
+    if after is None:
+        return
+    documents = [*data.draw(st.lists(DOCUMENTS, max_size=3)), DOCUMENT]
+    recorded = [Recorded(label=str(n), document=one) for n, one in enumerate(documents)]
+    effect = timed(lambda: compare(before, after, recorded))
+    assert sum(count for _, count in counts(effect)) == len(documents)
+    assert page(effect).endswith("</html>\n")
+    json.dumps(as_json(effect))
 
 
 def with_line(line: str) -> str:

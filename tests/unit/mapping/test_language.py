@@ -194,6 +194,60 @@ def test_coverage_knows_what_a_lookup_reads() -> None:
     assert not {path for path in unread if path.startswith("taxes.")} - {"taxes.named[].note"}
 
 
+# ---------------------------------------------------------------- above
+
+
+ABOVE = changed(
+    "    unit_price: price | money\n",
+    """    unit_price: price | money
+    title: above.name
+    listing: above.shop.id || id
+  skip_when: above.shop.closed is true
+  taxes:
+    each: rates
+    fields:
+      amount: paid | money
+      title: above.sku
+      jurisdiction: "[country, above.shop.id] | join \\"-\\""
+      collected_by: contains(above.remits, country) | choose remits
+""",
+).replace("choices:\n", 'choices:\n  remits: {"true": marketplace, "false": seller}\n')
+
+
+def stood_in(**shop: Any) -> tuple[Any, dict[str, Any]]:
+    rates = [{"paid": "1.00", "country": "DE"}, {"paid": "0.50", "country": "FR"}]
+    item = {**DOCUMENT["items"][0], "rates": rates, "shop": {"id": "S1"}, "remits": ["FR"]}
+    return load(ABOVE), {**DOCUMENT, "items": [item], "shop": shop}
+
+
+def test_a_block_reads_what_its_list_stands_in() -> None:
+    mapping, document = stood_in(id="S7")
+    [line] = mapping.record(document).lines
+    assert (line.title, line.listing) == ("#1001", "S7")
+    said = [(str(tax.amount), tax.title, tax.jurisdiction, tax.collected_by) for tax in line.taxes]
+    assert said == [
+        ("1.00 EUR", "00123", "DE-S1", "seller"),
+        ("0.50 EUR", "00123", "FR-S1", "marketplace"),
+    ]
+    assert mapping.record(stood_in()[1]).lines[0].listing == "a"
+    assert mapping.record(stood_in(closed=True)[1]).lines == ()
+    assert mapping.record({**document, "shop": "none"}).lines[0].listing == "a"
+
+
+def test_coverage_knows_what_is_read_above() -> None:
+    mapping, document = stood_in(id="S7", closed=False, town="x")
+    unread = {one.path for one in coverage_of(mapping, [document], recorded=False).unread}
+    assert unread == {"shop.town"}
+
+
+def test_nothing_is_above_the_document_itself() -> None:
+    text = changed("  number: name\n", "  number: name || above.name\n")
+    assert problems(text) == (
+        "7:19  number: nothing is above here (name || above.name)\n"
+        "  It names a field of what a list stands in: write it inside of each."
+    )
+
+
 # ---------------------------------------------------------------- places
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ SNIPPETS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=int(os.environ.get("TRUECOUNT_EXAMPLES") or 300), deadline=None)
 @given(
     st.sampled_from([ORDER, SEND]),
     st.lists(st.tuples(st.integers(0, 600), st.integers(0, 12), SNIPPETS | st.text(max_size=4))),

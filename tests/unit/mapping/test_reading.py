@@ -185,7 +185,8 @@ def test_an_unknown_word_is_one_exception_with_the_line_to_edit():
     assert hold.cause == "mapping:shop.order:choices.payment:ON_LAYAWAY"
     assert hold.next_step == (
         "Add a line for this word to choices.payment in mappings/shop/order.yaml:20:12 (right side:"
-        " pending, authorized, part, paid, cod, refunded, void, or ignore), then reload."
+        " pending, authorized, part, paid, cod, refunded, void, or ignore) and save: what waits"
+        " goes on."
     )
     other = held(load(ORDER), {**DOCUMENT, "pay": "ON_LAYAWAY", "name": "#2"})
     assert other.cause == hold.cause
@@ -196,7 +197,7 @@ def test_other_holds_name_the_line_of_the_file():
     assert hold.cause == "mapping:shop.order:placed_at:not_time"
     assert hold.next_step == (
         "Correct the value in the system it comes from, or edit mappings/shop/order.yaml:8:14 and"
-        " reload; the record then continues by itself."
+        " save; the record then continues by itself."
     )
 
 

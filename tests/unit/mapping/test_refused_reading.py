@@ -48,7 +48,7 @@ READ = [
     case(
         "a word that is a map",
         changed("PAID: paid", "PAID: {a: b}"),
-        '20:19  payment: "" is not a word of payment\n'
+        '20:19  payment: "" is not a word of payment (pay)\n'
         "  Words are: pending, authorized, part, paid, cod, refunded, void",
     ),
     case(
@@ -118,8 +118,7 @@ READ = [
         "a step without its argument",
         changed("pay | choose payment", "pay | choose"),
         "11:18  payment: choose needs a table of choices after it (pay)\n"
-        "  For example: choose payment\n"
-        "20:12  choices.payment is used by no line",
+        "  For example: choose payment",
     ),
     case(
         "join without quotes",
@@ -156,9 +155,25 @@ READ = [
     case(
         "no such table",
         changed("choose payment", "choose paymnt"),
-        "11:18  payment: there is no choices.paymnt\n"
-        '  Did you mean "payment"?\n'
-        "20:12  choices.payment is used by no line",
+        '11:18  payment: there is no choices.paymnt (pay)\n  Did you mean "payment"?',
+    ),
+    case(
+        "tables under a misspelt head",
+        changed("choices:\n", "choises:\n"),
+        "11:18  payment: there is no choices.payment (pay)\n"
+        "  It belongs under choices; the file has choises.\n"
+        '19:1  choises is not known here\n  Did you mean "choices"?',
+    ),
+    case(
+        "a slip in otherwise",
+        changed("PENDING: pending}", "PENDING: pending, otherwhise: hold}"),
+        "20:43  choices.payment: otherwhise is nearly otherwise\n"
+        "  Write otherwise, or put it in quotes if it really is a word of theirs.",
+    ),
+    case(
+        "letters in another order",
+        changed("at | time", "at | tiem"),
+        '8:19  placed_at: "tiem" is not a step (at)\n  Did you mean "time"?',
     ),
     case(
         "an unused table",
@@ -168,12 +183,12 @@ READ = [
     case(
         "a word that is not ours",
         changed("PAID: paid", "PAID: payed"),
-        '20:19  payment: "payed" is not a word of payment\n  Did you mean "paid"?',
+        '20:19  payment: "payed" is not a word of payment (pay)\n  Did you mean "paid"?',
     ),
     case(
         "a wrong otherwise",
         changed("PENDING: pending}", "otherwise: keep}"),
-        '20:36  payment: "keep" is not a word of payment\n'
+        '20:36  payment: "keep" is not a word of payment (pay)\n'
         "  Words are: pending, authorized, part, paid, cod, refunded, void",
     ),
     case(
@@ -185,7 +200,7 @@ READ = [
     case(
         "an enum without choose",
         changed("pay | choose payment", "pay").replace(CHOICES, ""),
-        "11:12  payment is a word of a closed list: add | choose TABLE",
+        "11:12  payment is a word of a closed list: add | choose TABLE (pay)",
     ),
     case(
         "a whole number without a step",
@@ -200,7 +215,7 @@ READ = [
     case(
         "a time without a step",
         changed("at | time", "at"),
-        "8:14  placed_at is a time: add | time, | date or | epoch",
+        "8:14  placed_at is a time: add | time, | date or | epoch (at)",
     ),
     case(
         "a flag without a step",
@@ -237,12 +252,13 @@ READ = [
     case(
         "a function that is not exact",
         changed("  number: name", "  number: to_number(name)"),
-        "7:11  number: the path to_number(name) uses to_number(); use a step instead",
+        "7:11  number: the path to_number(name) uses to_number(); use a step instead, or put text"
+        " in ' '",
     ),
     case(
         "an unknown function",
         changed("  number: name", "  number: nme(name)"),
-        "7:11  number: the path nme(name) uses nme(); use a step instead",
+        "7:11  number: the path nme(name) uses nme(); use a step instead, or put text in ' '",
     ),
     case(
         "a function with too few values",
@@ -396,7 +412,7 @@ READ = [
         '8:19  placed_at: "tme" is not a step (at)\n'
         '  Did you mean "time"?\n'
         "17:15  lines.quantity is a whole number: add | whole (qty)\n"
-        '20:19  payment: "payed" is not a word of payment\n'
+        '20:19  payment: "payed" is not a word of payment (pay)\n'
         '  Did you mean "paid"?',
     ),
     case(

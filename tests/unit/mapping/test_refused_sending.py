@@ -69,7 +69,7 @@ SENT = [
     case(
         "time without a form",
         to_send("  reference: reference", "  by: ship_by"),
-        "5:7  by: a time must say its form: add | iso, | date or | epoch (ship_by)",
+        '5:7  by: a time must say its form: add | iso, | time "UTC", | date or | epoch (ship_by)',
     ),
     case(
         "a group",

@@ -110,7 +110,7 @@ def one(*lines, name="it"):
         (
             one("  change: {name: null}", "  expect: {key: 1}"),
             "1:9  it: held: number is missing (name)\n"
-            "  Correct the value in the system it comes from, or edit order.yaml:7:11 and reload;"
+            "  Correct the value in the system it comes from, or edit order.yaml:7:11 and save;"
             " the record then continues by itself.",
         ),
         (
@@ -172,6 +172,34 @@ def test_a_misspelt_path_that_happens_to_be_optional_is_noticed(run):
     )
     read_too = changed("  number:", "  updated_at: cancelled_at | time\n  number:", text)
     assert run(one("  expect: {number: '#1001'}"), read_too, document) == ""
+
+
+def test_a_slip_in_a_list_is_said_once_at_the_list_and_one_inside_at_its_line(run):
+    example = one("  expect: {lines: [{sku: '00123'}, {sku: MUG}]}")
+    at_the_list = run(example, changed("  each: items", "  each: itmes"))
+    assert at_the_list.startswith(
+        'order.yaml:13:9  lines: no sample has "itmes"\n  Did you mean "items"?\n'
+        "order.test.yaml:3:19  it: lines has 0 entries, not 2"
+    )
+    read = changed("    unit_price: price | money", "    unit_price: pirce | money")
+    assert run(example, read).startswith(
+        'order.yaml:18:17  lines.unit_price: no sample has "items[].pirce"\n'
+        '  Did you mean "price"?\n'
+        "order.test.yaml:1:9  it: held: lines.unit_price is missing (pirce, entry 1)"
+    )
+
+
+def test_what_holds_many_examples_is_said_once(run):
+    text = changed("total | money", "totl | money")
+    said = run(one("  expect: {key: 1}") + one("  expect: {number: x}") * 3, text)
+    assert said.splitlines() == [
+        'order.yaml:10:10  total: no sample has "totl"',
+        '  Did you mean "total"?',
+        'order.test.yaml:1:9  it: held: total is missing (totl). Did you mean "total"?'
+        " (and 3 more examples)",
+        "  Correct the value in the system it comes from, or edit order.yaml:10:10 and save;"
+        " the record then continues by itself.",
+    ]
 
 
 def test_an_outgoing_example_gives_our_command_and_expects_their_body(run):
