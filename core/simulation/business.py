@@ -18,6 +18,9 @@ HOUR = 3600.0
 START = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 #: The company's clock.
 ZONE = "Europe/Berlin"
+#: Kits of several items at several locations are divided between so many channels at most: each
+#: division tries every order of locations, and a day of many of them would take an hour.
+KITS_CHANNELS_MAX = 2
 #: What the warehouse and the books call the locations.
 PLACES = (("main", "EAST", "MAIN"), ("north", "NORTH", "NORD"), ("annex", "ANNEX", "ANNEX"))
 
@@ -93,11 +96,14 @@ def draw_business(
     chance: Chance, *, channels: Sequence[str], skus: Sequence[str], hours: float, safety: int
 ) -> Business:
     plain = Business.plain(channels, safety)
+    places = _places(chance("places"), plain.places[0], channels)
     kits = _kits(chance("kits"), skus)
+    if len(places) > 1 and len(channels) > KITS_CHANNELS_MAX:
+        kits = dict(list(kits.items())[:1])
     listed = [*skus, *kits]
     last = chance("last")
     return Business(
-        places=_places(chance("places"), plain.places[0], channels),
+        places=places,
         kits=kits,
         rules=_rules(chance("rules"), channels, listed, hours),
         stops=_stops(chance("stops"), channels, listed, hours),

@@ -173,7 +173,7 @@ class Machine:
             transports=lambda name: self._network.wire(name, lambda: process.alive),
             book=self._book(),
         )
-        daemon = process.daemon = Daemon(app, schedule=Schedule())
+        daemon = process.daemon = Daemon(app, schedule=Schedule)
         daemon.rounds.every_s = ROUNDS_S
         daemon.jobs += [
             ("gauges", partial(serving.gauges, app), LOOKS_S),
