@@ -177,8 +177,8 @@ def _bring(app: App, work: Work, rules: Rules | None) -> None:
     changed = app.network.rules.differing(before, known)
     if since is not None:
         # Later than now where the clock was set back: what began too early has yet to begin.
-        between = sorted((unstamp(since), work.now))
-        changed += before.changed_between(*between, known)
+        first, last = sorted((unstamp(since), work.now))
+        changed += before.changed_between(first, last, known)
     for sku in changed:
         work.sku_changed(sku, "rules")
     work.network = app.network
