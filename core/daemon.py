@@ -48,8 +48,9 @@ CLOCK_S = 10.0
 SET_S = 1.0
 #: So often what is known of dead systems is saved, where it changed.
 SAVE_S = 15.0
-#: After a bug of ours or a full disk, a loop waits so long before it goes on.
-PAUSE_S = 1.0
+#: After a bug of ours or a full disk, a loop waits so long before it goes on: each time twice as
+#: long, so that nobody is asked every second for what cannot be kept.
+PAUSE_S, PAUSE_MAX_S = 1.0, 16.0
 #: A job that has not ended by now hangs; it is ended, or it would never run again. The longest
 #: sends a mail (core/reporter.py).
 JOB_MAX_S = 1800.0
@@ -136,6 +137,7 @@ class Loop:
     next_due: NextDue
     closed_for_s: Callable[[], float] = lambda: 0.0
     left_alone: bool = False  # it rests because its system does not answer
+    pause_s: float = PAUSE_S  # … before it tries again what has just failed
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     last_moved: float = 0.0
 
@@ -310,7 +312,9 @@ class Daemon:
             loop.wake.clear()
             loop.last_moved = self.app.clock.monotonic()
             try:
-                if await loop.step():
+                moved = await loop.step()
+                loop.pause_s = PAUSE_S
+                if moved:
                     self._answers_again(loop)
                     await asyncio.sleep(0)
                     continue
@@ -324,7 +328,8 @@ class Daemon:
                 )
             except Exception:  # noqa: BLE001 - a dead loop would be silence; the row is still there
                 structlog.get_logger().exception("loop.failed", loop=loop.name)
-            await self._rest(loop, PAUSE_S)
+            loop.pause_s, pause_s = min(PAUSE_MAX_S, 2 * loop.pause_s), loop.pause_s
+            await self._rest(loop, pause_s)
 
     def _wait_s(self, loop: Loop, due: datetime | None) -> float:
         """How long nothing can be done by this loop, as far as it knows now."""

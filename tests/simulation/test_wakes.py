@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.app import App
-from core.daemon import JOB_MAX_S, ROUND_S, Daemon
+from core.daemon import JOB_MAX_S, PAUSE_MAX_S, ROUND_S, Daemon
 from core.simulation import listening
 from core.simulation.loop import VirtualLoop
 from core.simulation.run import Run
@@ -108,3 +108,20 @@ def test_a_job_that_hangs_is_ended_so_that_it_can_run_again(
     [said] = play(plays)
     assert "job.failed" in said
     assert "hangs" in said
+
+
+def test_h3_on_a_full_disk_nobody_is_asked_every_second_for_what_cannot_be_kept(
+    play: Callable[[Plays], list[str]],
+) -> None:
+    async def plays(run: Run, _: App) -> None:
+        channel, sku = run.scenario.channels[0].name, run.scenario.skus[0]
+        run.machine.fill_disk()
+        while await run.world.buy(channel, {sku: 1}, paid=True):
+            pass
+        before = run.network.calls
+        await asyncio.sleep(3600)
+        assert run.network.calls - before <= 2 * 3600 / PAUSE_MAX_S  # 2,380 by the second
+        run.machine.free_disk()
+        assert await time_until(run.world.depot.orders) <= 2 * ROUND_S
+
+    assert play(plays) == []
