@@ -144,6 +144,7 @@ def _rules(
         return ()
     channel, sku, other = rng.choice(list(channels)), rng.choice(listed), rng.choice(listed)
     began, lasts = rng.uniform(0, hours), rng.uniform(0.5, max(1.0, hours / 2))
+    over = began + lasts if began < hours / 2 else 2 * hours + 24  # or it outlasts the day
     rows: list[Mapping[str, Any]] = [
         {"sku": sku, "safety_stock": str(rng.choice((1, 3)))},
         {"channel": channel, "cap": rng.choice((2, 5))},
@@ -160,7 +161,7 @@ def _rules(
                 "name": "flash",
                 "reserve": rng.choice((2, 8)),
                 "from": _moment(began),
-                "until": _moment(began + lasts),
+                "until": _moment(over),
             },
         },
     ]

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 import httpx
 from sqlalchemy import Connection
 
-from core import stock
+from core import retention, stock
 from core.app import App
 from core.breaker import PAUSE_LONGEST_S
+from core.clock import stamp
 from core.lifecycle import revision_key
 from core.prove import prove
 from core.serving import hook_spec
@@ -34,6 +36,8 @@ from core.work import Work
 
 #: So many findings of one run are worth reading.
 FOUND_MAX = 20
+#: What is kept for a day is looked for by the hour, by a clock that may be set by one.
+FORGOTTEN_AFTER = timedelta(days=1, hours=3)
 #: Calls to a system that does not answer: until that is known, at each start, and later.
 PROBES_FIRST, PROBES_A_LIFE, PROBE_S = 30, 15, PAUSE_LONGEST_S
 
@@ -219,4 +223,25 @@ class Judge:
             if by_id[row.order_id] not in cancelled:  # a buyer who cancels what has left
                 yield f"{row.kind} to {row.system} was given up: {row.words}"
         yield from self._forgotten(connection)
+        if self._scenario.business.forgets:
+            yield from self._remembered(connection)
         yield from self._truth.orders(known)
+
+    def _remembered(self, connection: Connection) -> Iterator[str]:
+        """G20: raw payloads and buyers are forgotten after a day, and an hour or two."""
+        limit = stamp(self._machine.clock.now() - FORGOTTEN_AFTER)
+        raw = (
+            "SELECT count(*) AS n FROM inbox WHERE body IS NOT NULL AND state <> 'pending'"
+            " AND received_at < :limit"
+        )
+        buyers = (
+            "SELECT count(*) AS n FROM orders WHERE state IN ('shipped', 'cancelled')"
+            " AND doc_hash <> :gone AND changed_at < :limit"
+        )
+        for what, sql, words in (
+            ("raw payloads", raw, {"limit": limit}),
+            ("buyers", buyers, {"limit": limit, "gone": retention.GONE}),
+        ):
+            [row] = rows_of(connection, sql, **words)
+            if row.n:
+                yield f"G20: {row.n} {what} are kept since before {limit}"

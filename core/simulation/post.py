@@ -47,12 +47,14 @@ class Post:
         chance: random.Random,
         now: Callable[[], datetime],
         reachable: Callable[[], bool],
+        tell: Callable[[str], None],
     ) -> None:
         self.habits = habits
         self.chance = chance
         self.now = now
         self.taken: list[Taken] = []
         self._reachable = reachable
+        self._tell = tell
         self._first_seen: datetime | None = None
 
     def behave(self) -> None:
@@ -76,6 +78,7 @@ class Post:
     def take(self, body: bytes, *, doubted: bool) -> None:
         message_id = str(message_from_bytes(body)["Message-ID"])
         self.taken.append(Taken(message_id=message_id, at=self.now(), doubted=doubted))
+        self._tell(f"takes {message_id}{', and nobody hears of it' if doubted else ''}")
 
     # -------------------------------------------------------------- what must be true of it
 

@@ -128,5 +128,5 @@ def _lacking(connection: Connection) -> defaultdict[int, Counter[str]]:
     return found
 
 
-def rows_of(connection: Connection, sql: str) -> list[Any]:
-    return list(connection.execute(text(sql)).all())
+def rows_of(connection: Connection, sql: str, **words: str) -> list[Any]:
+    return list(connection.execute(text(sql), words).all())

@@ -133,7 +133,10 @@ class Run:
         def reachable() -> bool:
             return self.network.outage_of(POST) is None
 
-        post = Post(habits, chance("post"), self.clock.now, reachable)
+        def tell(what: str) -> None:
+            self.journal.note("post", what)
+
+        post = Post(habits, chance("post"), self.clock.now, reachable, tell)
         return Sender(post, self.clock, self.loop, chance("sender"))
 
     @cached_property
