@@ -29,15 +29,16 @@ from core import items_in_force, mappings_in_force, rules_in_force, set_back
 from core.app import App, open_state, put_right, save_breakers
 from core.crash import crash_point
 from core.errors import Busy, ConfigError, Problem, TruecountError
-from core.rounds import Rounds
+from core.rounds import SCHEDULER_S, Rounds
 from core.store.refusals import unusable
 from core.store.written import Note
 from core.web.operations import Check
 from core.web.server import WebServer
 
-#: A loop asks the database again after this at the latest, even if nobody wakes it.
+#: A loop does its step again after this at the latest, even if nothing seems due.
 LOOK_S = 300.0
-#: A loop comes round so often, to be seen alive and to see the machine's clock put forward.
+#: A loop comes round so often, to be seen alive, to see the machine's clock put forward, and to
+#: ask the database what is due: a wake that was forgotten costs no more than this.
 ROUND_S = 60.0
 #: After a restore what may leave is looked at so often.
 GATE_S = 1.0
@@ -47,8 +48,14 @@ CLOCK_S = 10.0
 SET_S = 1.0
 #: So often what is known of dead systems is saved, where it changed.
 SAVE_S = 15.0
-#: After a bug of ours or a full disk, a loop waits so long before it goes on.
-PAUSE_S = 1.0
+#: After a bug of ours or a full disk, a loop waits so long before it goes on: each time twice as
+#: long, so that nobody is asked every second for what cannot be kept.
+PAUSE_S, PAUSE_MAX_S = 1.0, 16.0
+#: A job that has not ended by now hangs; it is ended, or it would never run again. The longest
+#: sends a mail (core/reporter.py).
+JOB_MAX_S = 1800.0
+#: So often it is seen whether the scheduler wakes anybody.
+REVIVE = timedelta(seconds=30)
 #: A job of any interval is first run so long after the start: what runs every hour would never
 #: run in a daemon that is restarted more often than that.
 FIRST_S = 5.0
@@ -130,6 +137,7 @@ class Loop:
     next_due: NextDue
     closed_for_s: Callable[[], float] = lambda: 0.0
     left_alone: bool = False  # it rests because its system does not answer
+    pause_s: float = PAUSE_S  # … before it tries again what has just failed
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     last_moved: float = 0.0
 
@@ -142,7 +150,7 @@ class Daemon:
         app: App,
         servers: Callable[[Daemon], list[WebServer]] | None = None,
         *,
-        schedule: Schedule | None = None,
+        schedule: Callable[[], Schedule] = lambda: AsyncIOScheduler(timezone="UTC"),
     ) -> None:
         self.app = app
         self._make_servers = servers
@@ -150,7 +158,8 @@ class Daemon:
         self.loops: dict[str, Loop] = {}
         self.tasks: list[asyncio.Task[None]] = []
         self._asides: list[asyncio.Task[None]] = []
-        self.scheduler: Schedule = schedule or AsyncIOScheduler(timezone="UTC")
+        self._make_schedule = schedule
+        self.scheduler: Schedule = schedule()
         self.rounds = Rounds(app)
         self.woken_at = app.clock.monotonic()  # when the scheduler last woke anything
         self._ahead_s: float | None = None  # the machine's clock before the counter, as last seen
@@ -191,10 +200,11 @@ class Daemon:
 
     def _make_loops(self) -> None:
         app = self.app
-        self._add("intake", self._intake, lambda: None)
+        self._add("intake", self._intake, app.intake.next_due)
         self._add("clock", self._clock, self._next_clock)
         self._add("rules", self._rules, lambda: rules_in_force.next_due(app))
         self._add("rounds", self.rounds.make_if_due, lambda: self.rounds.due_at)
+        self._add("scheduler", self.revive_scheduler, lambda: app.clock.now() + REVIVE)
         for name, system in app.config.systems.items():
             at_once = system.manifest.at_once
             if system.manifest.reads:
@@ -302,23 +312,24 @@ class Daemon:
             loop.wake.clear()
             loop.last_moved = self.app.clock.monotonic()
             try:
-                if await loop.step():
+                moved = await loop.step()
+                loop.pause_s = PAUSE_S
+                if moved:
                     self._answers_again(loop)
                     await asyncio.sleep(0)
                     continue
-                due = loop.next_due()
-                wait_s = self._wait_s(loop, due)
+                await self._rest(loop, self._wait_s(loop, loop.next_due()))
+                continue
             except Busy as busy:
                 if self.stopping.is_set():
                     return
                 structlog.get_logger().error(
                     "state.not_writable", loop=loop.name, words=busy.reason
                 )
-                due, wait_s = None, PAUSE_S
             except Exception:  # noqa: BLE001 - a dead loop would be silence; the row is still there
                 structlog.get_logger().exception("loop.failed", loop=loop.name)
-                due, wait_s = None, PAUSE_S
-            await self._rest(loop, due, wait_s)
+            loop.pause_s, pause_s = min(PAUSE_MAX_S, 2 * loop.pause_s), loop.pause_s
+            await self._rest(loop, pause_s)
 
     def _wait_s(self, loop: Loop, due: datetime | None) -> float:
         """How long nothing can be done by this loop, as far as it knows now."""
@@ -329,7 +340,7 @@ class Daemon:
         wait = (due - self.app.clock.now()).total_seconds()
         return min(LOOK_S, max(0.005, wait, closed_s))
 
-    async def _rest(self, loop: Loop, due: datetime | None, wait_s: float) -> None:
+    async def _rest(self, loop: Loop, wait_s: float) -> None:
         """Until it is woken, or this time has passed by either clock."""
         clock = self.app.clock
         until = clock.monotonic() + wait_s
@@ -339,9 +350,12 @@ class Daemon:
                     await loop.wake.wait()
                 return
             loop.last_moved = clock.monotonic()
-            is_due = due is not None and due <= clock.now() and not loop.left_alone
-            if is_due or left_s <= ROUND_S:
+            if left_s <= ROUND_S or (self._is_due(loop) and not loop.left_alone):
                 return
+
+    def _is_due(self, loop: Loop) -> bool:
+        due = loop.next_due()
+        return due is not None and due <= self.app.clock.now()
 
     def _answers_again(self, moved: Loop) -> None:
         """A system that was left alone has been reached: its other loops need not wait longer."""
@@ -358,11 +372,28 @@ class Daemon:
         self.scheduler.start()
         self.rounds.woken_at = lambda: self.woken_at
 
+    async def revive_scheduler(self) -> bool:
+        """A scheduler that wakes nobody is replaced: no mail would go, and nobody would be told
+        by one. The rounds say so meanwhile; what it was to wake is due all the same (H39)."""
+        silent_s = self.app.clock.monotonic() - self.woken_at
+        if silent_s <= SCHEDULER_S + REVIVE.total_seconds():
+            return False
+        structlog.get_logger().error("scheduler.replaced", seconds=round(silent_s))
+        if self.scheduler.running:
+            self.scheduler.shutdown(wait=False)
+        self.scheduler = self._make_schedule()
+        self.woken_at = self.app.clock.monotonic()
+        self._schedule()
+        return False
+
     def _every(self, seconds: float, job: Callable[[], Awaitable[None]], name: str) -> None:
         async def guarded() -> None:
             self.woken_at = self.app.clock.monotonic()
             try:
-                await job()
+                async with asyncio.timeout(JOB_MAX_S):
+                    await job()
+            except Busy as busy:
+                structlog.get_logger().error("state.not_writable", name=name, words=busy.reason)
             except Exception:  # noqa: BLE001 - one failed run must not end the schedule
                 structlog.get_logger().exception("job.failed", name=name)
 

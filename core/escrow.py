@@ -381,7 +381,8 @@ def _cuts(
 ) -> dict[Hashable, int]:
     """Who gives how much up, so that what is promised twice and who starves find their units.
 
-    Only who stands in the way: whose own promise does not fit beside all that is wanted.
+    Only who stands in the way: whose own promise does not fit beside all that is wanted. And
+    who shows more than an offer rule lets it, whether or not anybody else wants the units.
     What can be cut exactly is cut first. An absolute outlet sells nothing while it
     drains, so it is cut for others only if that brings them more than it costs: one
     that is live after a quarter of an hour was once stopped for three units.
@@ -391,6 +392,10 @@ def _cuts(
     wanted = _wanted(outlets, own, target)
     for outlet in sorted(outlets, key=lambda one: _dearness(one, own[one.key])):
         surplus = _surplus(outlet, own[outlet.key])
+        if over := _over(outlet):
+            cuts[outlet.key] = max(surplus, over)
+            wanted[outlet.key] = own[outlet.key]
+            continue
         if surplus <= 0 or not fit.in_the_way(outlet, wanted):
             continue
         lacks = -(fit.spare(outlet, wanted) or 0)
@@ -426,6 +431,20 @@ def _surplus(outlet: Outlet, own: int) -> int:
     if outlet.write in ("relative", "gross") and quota.anchor is not None:
         exposure = min(exposure, quota.anchor + quota.pending)  # the last cut counts when it drains
     return exposure - own
+
+
+def _over(outlet: Outlet) -> int:
+    """Units it shows beyond what the offer rules allow: a stop, a cap, a reserve for others.
+
+    An absolute number a little above a cap is left to its buyers, who bring it down sooner
+    than it would be sold again after a drain; a sale that is stopped is never left.
+    """
+    shown, most = outlet.quota.shown, outlet.most
+    if outlet.risk is not None or outlet.direction != "free" or shown is None or most is None:
+        return 0
+    over = max(0, shown - most)
+    is_worth_it = outlet.write != "absolute" or most == 0 or over >= outlet.drain
+    return over if is_worth_it else 0
 
 
 def _dearness(outlet: Outlet, own: int) -> tuple[bool, float, str]:

@@ -92,6 +92,12 @@ class Intake:
         self._turns = deque(["", *sorted(connectors)])
         self._understanding = Understanding(seal, book=book, connectors=connectors, hears=hears)
 
+    def next_due(self) -> datetime | None:
+        """Now, if a kept row waits to be decided."""
+        with self._store.read() as connection:
+            waits = inbox.pending(connection, after=0, limit=1)
+        return self._clock.now() if waits else None
+
     async def run_once(self) -> tuple[int, Outcome]:
         """Take one batch. Returns how many rows it took and what it set in motion."""
         with self._store.read() as connection:

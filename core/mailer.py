@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import ssl
+from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from email.utils import getaddresses
@@ -20,8 +21,19 @@ from core.seal import hide, scrub
 
 TIMEOUT_S = 30.0
 
+#: Reaches the server, which has said its greeting.
+Connect = Callable[[Smtp], smtplib.SMTP]
 
-def send(mail: EmailMessage, smtp: Smtp) -> str:
+
+def connected(smtp: Smtp) -> smtplib.SMTP:
+    """Raises what smtplib and ssl raise."""
+    if smtp.tls == "tls":
+        context = ssl.create_default_context()
+        return smtplib.SMTP_SSL(smtp.host, smtp.port, timeout=TIMEOUT_S, context=context)
+    return smtplib.SMTP(smtp.host, smtp.port, timeout=TIMEOUT_S)
+
+
+def send(mail: EmailMessage, smtp: Smtp, connect: Connect = connected) -> str:
     """Send it and return what became of it, in words.
 
     Raises Retry (it did not go), InDoubt (the line broke after DATA: it may have
@@ -30,7 +42,7 @@ def send(mail: EmailMessage, smtp: Smtp) -> str:
     if smtp.password is not None:
         hide(smtp.password.reveal())
     crash_point("mail.connecting")
-    server = _connected(smtp)
+    server = _reached(smtp, connect)
     try:
         _introduce(server, smtp)
         refused = _envelope(server, smtp, mail)
@@ -43,12 +55,9 @@ def send(mail: EmailMessage, smtp: Smtp) -> str:
     return f"accepted by {smtp.host}" + (f"; refused: {', '.join(refused)}" if refused else "")
 
 
-def _connected(smtp: Smtp) -> smtplib.SMTP:
+def _reached(smtp: Smtp, connect: Connect) -> smtplib.SMTP:
     try:
-        if smtp.tls == "tls":
-            context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(smtp.host, smtp.port, timeout=TIMEOUT_S, context=context)
-        return smtplib.SMTP(smtp.host, smtp.port, timeout=TIMEOUT_S)
+        return connect(smtp)
     except smtplib.SMTPResponseException as error:
         raise _refusal(smtp, error.smtp_code, error.smtp_error) from None
     except ssl.SSLCertVerificationError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -54,7 +55,7 @@ def _confirm(
         number=order.number,
         shipment=shipment.key,
         parcel=parcel,
-        shipped_at=shipment.shipped_at or work.now,
+        shipped_at=_not_before(doc, shipment.shipped_at or work.now),
         carrier=shipment.carrier,
         tracking=shipment.tracking,
         tracking_url=shipment.tracking_url,
@@ -63,6 +64,12 @@ def _confirm(
         extras=doc.extras,
     )
     commands.ask(work, order.system, "confirm_shipment", record, order_id=order.id)
+
+
+def _not_before(doc: Order, shipped_at: datetime) -> datetime:
+    """The warehouse's clock may be behind the channel's, which refuses what left before it was
+    ordered there (G18)."""
+    return max(shipped_at, doc.placed_at)
 
 
 def _in_its_words(doc: Order, what: tuple[QuantityLine, ...]) -> tuple[QuantityLine, ...]:

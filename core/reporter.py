@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from zoneinfo import ZoneInfo
@@ -29,12 +30,16 @@ CHILD_S = 900.0
 #: Days whose mail did not go are made up for, at most so many.
 CATCH_UP_DAYS = 7
 
+#: Sends the mail of one day in a process of its own: exit code, and what it printed.
+Child = Callable[[date], Awaitable[tuple[int, bytes]]]
+
 
 class Reporter:
     """`send_if_due` may be called as often as one likes."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, child: Child | None = None) -> None:
         self._app = app
+        self._child = child or self._process
         self._running = False
 
     def due(self) -> date | None:
@@ -123,7 +128,7 @@ class Reporter:
         finally:
             self._running = False
 
-    async def _child(self, day: date) -> tuple[int, bytes]:
+    async def _process(self, day: date) -> tuple[int, bytes]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

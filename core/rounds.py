@@ -47,6 +47,7 @@ class Rounds:
     def __init__(self, app: App) -> None:
         self._app = app
         self.due_at: datetime = app.clock.now()
+        self.every_s = EVERY_S
         #: When the scheduler last woke anything, by the monotonic clock; None: there is none.
         self.woken_at: Callable[[], float] | None = None
         self._began = app.clock.now()
@@ -57,7 +58,7 @@ class Rounds:
     async def make_if_due(self) -> bool:
         now = self._app.clock.now()
         if now >= self.due_at:
-            self.due_at = now + timedelta(seconds=EVERY_S)
+            self.due_at = now + timedelta(seconds=self.every_s)
             await self.make()
         return False
 

@@ -124,10 +124,14 @@ def _show(work: Work, problems: Sequence[Problem]) -> None:
 
 
 def next_due(app: App) -> datetime | None:
-    """The first moment of a rule that is not fed yet; it may have passed already."""
+    """The first moment of a rule that is not fed yet; it may have passed already. Now, where the
+    clock was set back: moments that were fed are still to come."""
     with app.store.read() as connection:
         since = _FED_UNTIL(connection).scalar_one_or_none()
-    return app.network.rules.next_change(unstamp(since)) if since else None
+    if since is None:
+        return None
+    now = app.clock.now()
+    return now if unstamp(since) > now else app.network.rules.next_change(unstamp(since))
 
 
 async def pass_time(app: App) -> bool:
@@ -172,7 +176,9 @@ def _bring(app: App, work: Work, rules: Rules | None) -> None:
     since = _FED_UNTIL(work.connection).scalar_one_or_none()
     changed = app.network.rules.differing(before, known)
     if since is not None:
-        changed += before.changed_between(unstamp(since), work.now, known)
+        # Later than now where the clock was set back: what began too early has yet to begin.
+        first, last = sorted((unstamp(since), work.now))
+        changed += before.changed_between(first, last, known)
     for sku in changed:
         work.sku_changed(sku, "rules")
     work.network = app.network

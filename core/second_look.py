@@ -48,6 +48,9 @@ class SecondLook:
 
     async def look(self) -> None:
         now = self._app.clock.now()
+        if now < self._seen_until:  # the clock was set back (core.set_back): begin anew
+            self._seen_until = now - AFTER[-1]
+            self._begun.clear()
         with self._app.store.read() as connection:
             held = connection.execute(_HELD).all()
             over = set(connection.execute(_OVER).scalars()) if held else set()

@@ -32,7 +32,10 @@ OURS = (
     *(s.movements.c.seen_at, s.listings.c.shown_at, s.published.c.acked_at),
     *(s.republish.c.due_at, s.quotas.c.anchor_at, s.quotas.c.back_at, s.quotas.c.known_at),
     *(s.paces.c.at, s.delays.c.at),
+    *(s.heard.c.came_at, s.heard.c.pushed_at, s.reports.c.made_at),
 )
+#: … of what came and is not decided yet: of all else they are history.
+OF_WHAT_WAITS = (s.inbox.c.read_began_at, s.inbox.c.seen_at, s.inbox.c.done_at)
 
 
 def by_how_much(connection: Connection, now: datetime) -> timedelta | None:
@@ -51,8 +54,8 @@ def to_now(work: Work) -> bool:
     now = stamp(work.now)
     for column in OURS:
         _bring_back(work.connection, column, now)
-    came = s.inbox.c.state.in_(["pending", "held"])
-    _bring_back(work.connection, s.inbox.c.read_began_at, now, came)
+    for column in OF_WHAT_WAITS:
+        _bring_back(work.connection, column, now, s.inbox.c.state.in_(["pending", "held"]))
     work.count("clock.set_back")
     work.steps.add(8, "clock.set_back", seconds=round(back.total_seconds()))
     structlog.get_logger().warning(

@@ -6,12 +6,12 @@ import argparse
 from datetime import date, timedelta
 from typing import Any
 
-from core import mailer, report
+from core import mailing, report
 from core.cli.opened import Opened, opened
 from core.cli.text import emit_json
 from core.clock import day_of
 from core.errors import ConfigError, Problem
-from core.reconcile import Reconciliation, compare
+from core.reconcile import Reconciliation
 
 FINE, FINDINGS = 0, 1
 
@@ -43,12 +43,7 @@ def _day_options(parser: argparse.ArgumentParser) -> None:
 def compared(own: Opened, day: date | None) -> Reconciliation:
     if day is None:
         day = day_of(own.now, own.config.company.timezone) - timedelta(days=1)
-    every_s = {
-        (name, resource): system.every_s.get(resource, spec.every_s)
-        for name, system in own.config.systems.items()
-        for resource, spec in system.manifest.reads.items()
-    }
-    return compare(own.connection, own.network, day, own.now, every_s=every_s)
+    return mailing.compared(own.config, own.network, own.connection, day, own.now)
 
 
 def _reconcile(options: argparse.Namespace) -> int:
@@ -77,12 +72,11 @@ def _report(options: argparse.Namespace) -> int:
                     )
                 ]
             )
-        mail = report.message(found, sender=settings.sender, recipients=settings.recipients)
-        words = mailer.send(mail, settings.smtp)
+        sent = mailing.send(found, settings)
         if options.json:
-            emit_json({"sent": True, "message_id": mail["Message-ID"], "words": words})
+            emit_json(sent)
         else:
-            print(f"{mail['Message-ID']} {words}")
+            print(f"{sent['message_id']} {sent['words']}")
         return FINE
     if options.json:
         emit_json(report.as_json(found))

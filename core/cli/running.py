@@ -30,6 +30,7 @@ from core.rules_file import check_skus
 from core.store.engine import read_only, schema_of
 from core.store.refusals import refuse_unknown_schema
 from core.store.schema import SCHEMA_VERSION
+from core.watchdog import Watchdog
 
 FINE, FINDINGS, UNREACHABLE = 0, 1, 3
 
@@ -78,6 +79,9 @@ async def _serve(config: Config) -> None:
         ("drift", partial(drift.watch, app), drift.EVERY_S),
         ("mappings", mappings_in_force.OnSave(app).look, mappings_in_force.LOOK_S),
     ]
+    watchdog = Watchdog()
+    daemon.background.append(watchdog.run)
+    daemon.on_started.append(watchdog.start)
     try:
         await daemon.start()
         await subscriptions.ensure(app)

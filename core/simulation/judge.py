@@ -9,29 +9,35 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from datetime import timedelta
 
 import httpx
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from core import retention, stock
 from core.app import App
 from core.breaker import PAUSE_LONGEST_S
-from core.clock import unstamp
-from core.fake import Sold
+from core.clock import stamp
 from core.lifecycle import revision_key
 from core.prove import prove
 from core.serving import hook_spec
+from core.simulation.expected import Expected
 from core.simulation.loop import VirtualLoop
 from core.simulation.machine import Machine
-from core.simulation.people import order_of
+from core.simulation.mailing import Sender
+from core.simulation.rest import Rest, rows_of
 from core.simulation.scenario import Scenario
+from core.simulation.truth import Truth
 from core.simulation.wires import Network
 from core.simulation.world import World
-from core.store.schema import ENDED
+from core.steps import Steps
 from core.web.receiver import IDENTITY_JOINT
+from core.work import Work
 
 #: So many findings of one run are worth reading.
 FOUND_MAX = 20
+#: What is kept for a day is looked for by the hour, by a clock that may be set by one.
+FORGOTTEN_AFTER = timedelta(days=1, hours=3)
 #: Calls to a system that does not answer: until that is known, at each start, and later.
 PROBES_FIRST, PROBES_A_LIFE, PROBE_S = 30, 15, PAUSE_LONGEST_S
 
@@ -46,8 +52,13 @@ class Judge:
         network: Network,
         machine: Machine,
         loop: VirtualLoop,
+        sender: Sender | None = None,
     ) -> None:
         self._scenario = scenario
+        self._sender = sender
+        self._truth = Truth(scenario, world)
+        expected = Expected(scenario, world, machine.clock.now)
+        self._rest = Rest(scenario, world, self._truth, expected)
         self._world = world
         self._network = network
         self._machine = machine
@@ -83,50 +94,8 @@ class Judge:
 
     def look(self) -> None:
         """The truth outside, after every step of anybody."""
-        for what in self._outside():
+        for what in self._truth.broken():
             self.wrong(what)
-
-    def _outside(self) -> Iterator[str]:
-        yield from (f"G3, G9: booked twice: {one}" for one in self._world.books.duplicates())
-        for row in self._world.depot.stock():
-            free = row["available"]
-            if free is None:
-                free = row["on_hand"] - row["allocated"]
-            if free < 0:
-                yield f"G6, G7: {-free} {row['sku']} more were asked for than there are"
-        if self._scenario.policy == "split":
-            yield from self._shown_twice()
-
-    def _shown_twice(self) -> Iterator[str]:
-        """G8: under `split` what all channels may still sell, and have sold, is there."""
-        shown: Counter[str] = Counter()
-        for channel in self._world.channels.values():
-            shown.update(channel.shown())
-        for sku, received in self._world.received.items():
-            gone = self._taken[sku]
-            if shown[sku] and shown[sku] + gone > received:
-                yield (
-                    f"G8: {shown[sku]} {sku} are for sale and {gone} sold or gone, of {received}"
-                )
-
-    @property
-    def _taken(self) -> Counter[str]:
-        """Units that were sold and not cancelled, or have left all the same."""
-        left = self._left()
-        taken: Counter[str] = Counter()
-        for name, channel in self._world.channels.items():
-            for order in channel.sold():
-                taken.update(left[name, order.id] if order.cancelled else order.lines)
-        return taken
-
-    def _left(self) -> Mapping[tuple[str, str], Counter[str]]:
-        """(channel, order) -> units that have left the warehouse."""
-        left: dict[tuple[str, str], Counter[str]] = {}
-        for parcel in self._world.depot.shipments():
-            units = left.setdefault(order_of(parcel["reference"]), Counter())
-            for line in parcel["lines"]:
-                units[line["sku"]] += line["quantity"]
-        return _Missing(left)
 
     # -------------------------------------------------------------- now and then, inside
 
@@ -149,7 +118,7 @@ class Judge:
                 self.wrong(what)
 
     def _forgotten(self, connection: Connection) -> Iterator[str]:
-        rows = _rows(connection, "SELECT system, topic, identity FROM inbox WHERE pushes > 0")
+        rows = rows_of(connection, "SELECT system, topic, identity FROM inbox WHERE pushes > 0")
         there = {tuple(row) for row in rows}
         for key in self._acknowledged:
             if key not in there:
@@ -167,17 +136,34 @@ class Judge:
         if app is None:
             return
         with app.store.snapshot() as connection:
-            for what in self._inside(connection):
+            for what in (*self._inside(connection), *self._believed(app, connection)):
                 self.wrong(what)
 
+    def _believed(self, app: App, connection: Connection) -> Iterator[str]:
+        """G7: the units of all locations together are no more than came in and have not gone."""
+        now = self._machine.clock.now()
+        work = Work(connection, app.network, app.seal, now, Steps(now))
+        rows = rows_of(
+            connection, "SELECT sku, sum(claimed + consumed) AS n FROM lines GROUP BY sku"
+        )
+        ours: Counter[str] = Counter({row.sku: int(row.n) for row in rows})
+        for sku, received in self._world.received.items():
+            terms = [stock.terms_of(work, sku, place) for place in app.network.locations]
+            units = sum(one.supply - one.claimed - one.doubt for one in terms)
+            if units + ours[sku] > received:
+                yield (
+                    f"G7: {units} {sku} count as sellable and {ours[sku]} as claimed or gone, of"
+                    f" {received}"
+                )
+
     def _inside(self, connection: Connection) -> Iterator[str]:
-        broken = _rows(
+        broken = rows_of(
             connection,
             "SELECT order_id, key FROM lines WHERE min(claimed, short, consumed, cancelled) < 0"
             " OR ordered <> claimed + short + consumed + cancelled",
         )
         yield from (f"G6: a unit is lost in order {row.order_id} line {row.key}" for row in broken)
-        for row in _rows(connection, "SELECT system, external_id, revision FROM orders"):
+        for row in rows_of(connection, "SELECT system, external_id, revision FROM orders"):
             key = (row.system, row.external_id)
             known = self._revisions.get(key, "")
             if known and revision_key(row.revision) < revision_key(known):
@@ -192,74 +178,10 @@ class Judge:
         if app is None:
             return ["the daemon is not ready"]
         with app.store.snapshot() as connection:
-            return list(self._on_the_way(connection))
-
-    def _on_the_way(self, connection: Connection) -> Iterator[str]:
-        pending = _rows(connection, "SELECT system FROM inbox WHERE state = 'pending'")
-        if pending:
-            yield f"{len(pending)} records wait to be decided"
-        for row in _rows(connection, "SELECT * FROM outbox"):
-            if row.state in (*ENDED, "dead"):
-                continue
-            yield f"{row.kind} to {row.system} is {row.state}: {row.words}"
-        yield from self._not_read(connection)
-        known = {
-            (row.system, row.external_id): row for row in _rows(connection, "SELECT * FROM orders")
-        }
-        open_units = Counter(
-            {
-                row.sku: int(row.units)
-                for row in _rows(
-                    connection,
-                    "SELECT sku, sum(units) AS units FROM claims WHERE state = 'open' GROUP BY sku",
-                )
-            }
-        )
-        for name, channel in self._world.channels.items():
-            for order in channel.sold():
-                row = known.get((name, order.id))
-                if row is None:
-                    yield f"G2: order {order.id} of {name} was never captured"
-                elif word := self._unfinished(order, row.state, open_units):
-                    yield f"order {order.id} of {name} is {row.state}: {word}"
-        yield from self._not_shown(open_units)
-
-    def _not_read(self, connection: Connection) -> Iterator[str]:
-        """Every owner is to be read completely once, begun after the last that anybody did."""
-        for row in _rows(connection, "SELECT system, resource, complete_began_at FROM cursors"):
-            if row.complete_began_at is None or unstamp(row.complete_began_at) < self._acted_at:
-                yield f"{row.system} was not read for {row.resource} since {self._acted_at}"
-
-    def _unfinished(self, order: Sold, state: str, open_units: Counter[str]) -> str:
-        if order.cancelled:
-            return "" if state in ("cancelled", "shipped") else "its buyer has cancelled it"
-        if not order.paid or state == "shipped":
-            return ""
-        if state == "held" and any(self._free(sku, open_units) <= 0 for sku in order.lines):
-            return ""  # it waits for stock
-        return "it is paid and not shipped"
-
-    def _free(self, sku: str, open_units: Counter[str]) -> int:
-        on_hand: int = self._world.depot.on_hand(sku)
-        return on_hand - open_units[sku] - self._scenario.safety
-
-    def _not_shown(self, open_units: Counter[str]) -> Iterator[str]:
-        """G8: every channel shows the computed number.
-
-        Where a pool is divided it is not all shown: an outlet that has more than half of its
-        part is left alone (ADR 0010).
-        """
-        shown = {name: channel.shown() for name, channel in self._world.channels.items()}
-        for sku in self._scenario.skus:
-            pool = max(0, self._free(sku, open_units))
-            numbers = {name: units[sku] for name, units in shown.items()}
-            if self._scenario.policy == "shared" and set(numbers.values()) != {pool}:
-                yield f"G8: {pool} {sku} are free, shown are {numbers}"
-            total = sum(numbers.values())
-            if self._scenario.policy == "split" and total > pool:
-                yield f"G8: {pool} {sku} are free, divided are {numbers}"
-            if max(numbers.values()) > pool or 2 * (total + len(numbers)) < pool:
-                yield f"G8: {pool} {sku} are free, shown are {numbers}"
+            left = list(self._rest.on_the_way(connection, self._acted_at))
+        if self._sender is not None:
+            left += self._sender.post.not_gone(self._machine.clock.now())
+        return left
 
     def at_the_end(self) -> None:
         """Everything is at rest: now it must be true to the unit and to the document."""
@@ -269,6 +191,10 @@ class Judge:
         self.look_inside()
         for what in self._asked_in_vain():
             self.wrong(what)
+        if self._sender is not None:
+            deaths = self._machine.lives - 1 + len(self._scenario.shocks)
+            for what in self._sender.post.gone_twice(deaths):
+                self.wrong(what)
         with app.store.snapshot() as connection:
             for what in self._finally(connection):
                 self.wrong(what)
@@ -291,56 +217,31 @@ class Judge:
             for order in channel.sold()
             if order.cancelled
         }
-        known = _rows(connection, "SELECT * FROM orders")
+        known = rows_of(connection, "SELECT * FROM orders")
         by_id = {row.id: (row.system, row.external_id) for row in known}
-        for row in _rows(connection, "SELECT * FROM outbox WHERE state = 'dead'"):
+        for row in rows_of(connection, "SELECT * FROM outbox WHERE state = 'dead'"):
             if by_id[row.order_id] not in cancelled:  # a buyer who cancels what has left
                 yield f"{row.kind} to {row.system} was given up: {row.words}"
         yield from self._forgotten(connection)
-        yield from self._orders_outside(known)
+        if self._scenario.business.forgets:
+            yield from self._remembered(connection)
+        yield from self._truth.orders(known)
 
-    def _orders_outside(self, known: list[Any]) -> Iterator[str]:
-        """Every order once in the warehouse's parcels, once in the books, once at its channel."""
-        left = self._left()
-        parcels: Counter[tuple[str, str]] = Counter()
-        for parcel in self._world.depot.shipments():
-            if parcel["lines"]:
-                parcels[order_of(parcel["reference"])] += 1
-        documents = Counter(
-            (row["kind"], order_of(row.get("order_reference") or row["reference"]))
-            for row in self._world.books.documents()
+    def _remembered(self, connection: Connection) -> Iterator[str]:
+        """G20: raw payloads and buyers are forgotten after a day, and an hour or two."""
+        limit = stamp(self._machine.clock.now() - FORGOTTEN_AFTER)
+        raw = (
+            "SELECT count(*) AS n FROM inbox WHERE body IS NOT NULL AND state <> 'pending'"
+            " AND received_at < :limit"
         )
-        sold = {
-            (name, order.id): order
-            for name, channel in self._world.channels.items()
-            for order in channel.sold()
-        }
-        for row in known:
-            key = (row.system, row.external_id)
-            order = sold[key]
-            if not order.cancelled and any(
-                left[key][sku] > units for sku, units in order.lines.items()
-            ):
-                yield f"G9: more of {key} has left than was ordered: {dict(left[key])}"
-            if row.state != "shipped":
-                continue
-            wanted = {"sales_order": 1, "delivery": parcels[key], "invoice": 1}
-            found = {kind: documents[kind, key] for kind in wanted}
-            if order.cancelled:  # what left all the same is a person's affair
-                wanted = {kind: min(found[kind], most) for kind, most in wanted.items()}
-            if found != wanted:
-                yield f"G9: of {key} the books have {found}, due are {wanted}"
-            told = self._world.channels[row.system].parcels(row.external_id)
-            if not order.cancelled and len(told) != parcels[key]:
-                yield f"G9: {len(told)} parcels of {key} were told, {parcels[key]} have left"
-
-
-class _Missing(dict[tuple[str, str], Counter[str]]):
-    """An order nothing of which has left."""
-
-    def __missing__(self, key: tuple[str, str]) -> Counter[str]:
-        return Counter()
-
-
-def _rows(connection: Connection, sql: str) -> list[Any]:
-    return list(connection.execute(text(sql)).all())
+        buyers = (
+            "SELECT count(*) AS n FROM orders WHERE state IN ('shipped', 'cancelled')"
+            " AND doc_hash <> :gone AND changed_at < :limit"
+        )
+        for what, sql, words in (
+            ("raw payloads", raw, {"limit": limit}),
+            ("buyers", buyers, {"limit": limit, "gone": retention.GONE}),
+        ):
+            [row] = rows_of(connection, sql, **words)
+            if row.n:
+                yield f"G20: {row.n} {what} are kept since before {limit}"

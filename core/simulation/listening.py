@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import EventDict
 
 #: Lines that a correct program never writes.
-BUGS = frozenset({"loop.failed", "job.failed", "connector.failed"})
+BUGS = frozenset({"loop.failed", "job.failed", "connector.failed", "scheduler.replaced"})
 
 
 @contextmanager

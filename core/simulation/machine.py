@@ -10,31 +10,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
-from core import mappings_in_force, retention, subscriptions
+from core import drift, mappings_in_force, operate, retention, serving, subscriptions
 from core.app import App, build
 from core.config import Config
 from core.daemon import Daemon
 from core.errors import Busy
 from core.mapping.book import MappingBook
+from core.reporter import Reporter
 from core.serving import hook_spec
 from core.simulation.journal import Journal
 from core.simulation.loop import OWNER, MachineClock, Tasks, VirtualLoop
+from core.simulation.mailing import Sender
 from core.simulation.wires import Network, ask
 from core.web.receiver import Receiver, ReceiverLimits
 
+T = TypeVar("T")
+
 #: A supervisor starts a program that ended again after so long.
 RESTART_S = (1.0, 30.0)
-#: So often files are looked at; a daemon of today looks every two seconds.
-MAPPINGS_S = 300.0
+#: What a daemon of today does every few seconds, a simulated one does now and then: a day has
+#: many, and each of them only looks.
+LOOKS_S, ROUNDS_S = 300.0, 60.0
 #: More pages than any state has.
 _PAGES_MAX = 2**30
 #: Rounds of cancelling until the last task of a dead process is gone.
@@ -98,8 +103,10 @@ class Machine:
         clock: MachineClock,
         loop: VirtualLoop,
         journal: Journal,
+        sender: Sender | None = None,
     ) -> None:
         self._config = config
+        self._sender = sender
         self._book = book
         self._network = network
         self._loop = loop
@@ -166,23 +173,35 @@ class Machine:
             transports=lambda name: self._network.wire(name, lambda: process.alive),
             book=self._book(),
         )
-        daemon = process.daemon = Daemon(app, schedule=Schedule())
+        daemon = process.daemon = Daemon(app, schedule=Schedule)
+        daemon.rounds.every_s = ROUNDS_S
         daemon.jobs += [
+            ("gauges", partial(serving.gauges, app), LOOKS_S),
             ("subscriptions", partial(subscriptions.ensure, app), subscriptions.EVERY_S),
             ("retention", partial(retention.forget, app), retention.EVERY_S),
-            ("mappings", mappings_in_force.OnSave(app).look, MAPPINGS_S),
+            ("drift", partial(drift.watch, app), LOOKS_S),
+            ("mappings", mappings_in_force.OnSave(app).look, LOOKS_S),
         ]
+        if self._sender is not None:
+            child = self._sender.child(app.config, lambda: process.alive)
+            daemon.jobs.append(("report", Reporter(app, child).send_if_due, LOOKS_S))
         await daemon.start()
         if self._disk_is_full:
             _limit(app, 1)
+
+        def kept() -> None:
+            app.kept()
+            daemon.wake("intake")
+
         process.receiver = Receiver(
             hooks={n: spec for n, s in app.config.systems.items() if (spec := hook_spec(s))},
             store=app.store,
             seal=app.seal,
             clock=app.clock,
             limits=ReceiverLimits(),
-            on_kept=lambda: daemon.wake("intake"),
+            on_kept=kept,
             metrics=app.metrics,
+            backlog=lambda: app.backlog,
         )
         await subscriptions.ensure(app)
 
@@ -245,15 +264,25 @@ class Machine:
         request = httpx.Request(
             "POST", f"http://truecount/hooks/{system}", headers=dict(headers), content=body
         )
+        reply = await self._inside(process, ask(process.receiver, request, request.url.path, body))
+        return 0 if reply is None else int(reply.status)
+
+    async def operate(self, verb: str, words: dict[str, Any]) -> bool:
+        """A person's word at the operations port; False where nobody heard or could keep it."""
+        process = self.process
+        if process is None or process.receiver is None or process.app is None:
+            return False
+        return await self._inside(process, operate.operate(process.app, verb, words)) is not None
+
+    async def _inside(self, process: Process, asked: Coroutine[Any, Any, T]) -> T | None:
+        """A task of that process; None if it died, or failed, before it was done."""
         context = copy_context()
         context.run(OWNER.set, process.tasks)
-        asked = ask(process.receiver, request, request.url.path, body)
-        task = context.run(self._loop.create_task, asked, name="push", context=context)
+        task = context.run(self._loop.create_task, asked, name="asked", context=context)
         await asyncio.wait([task])
         if task.cancelled() or task.exception() is not None:
-            return 0
-        status: int = task.result().status
-        return status
+            return None
+        return task.result()
 
 
 def _limit(app: App, pages: int) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from core.simulation.business import HOUR, Place
 from core.simulation.journal import Journal
 from core.simulation.loop import Tasks, VirtualLoop
-from core.simulation.scenario import HOUR, MINUTE, Scenario
+from core.simulation.scenario import MINUTE, Scenario
 from core.simulation.world import World
 
 #: Of all orders: paid later, cancelled by the buyer.
@@ -20,6 +22,8 @@ CANCELLED = 0.08
 MIND_S = 3 * HOUR
 #: Between two bad habits of one channel.
 MOOD_S = 2 * HOUR
+#: Between two transfers, and how long one is on its way.
+MOVED_S, ON_A_TRUCK_S = 4 * HOUR, (10 * MINUTE, 5 * HOUR)
 #: The warehouse ships nothing before an order has lain there for so long.
 PACKING_S = (2 * MINUTE, 4 * HOUR)
 
@@ -53,6 +57,9 @@ class People:
             self._walkers[self._loop.spawn(self._misbehave(member.name, moods))] = None
         self._walkers[self._loop.spawn(self._pack(self._scenario.chance("pickers")))] = None
         self._walkers[self._loop.spawn(self._deliver_goods(self._scenario.chance("goods")))] = None
+        if len(self._scenario.business.places) > 1:
+            moving = self._move_goods(self._scenario.chance("transfers"))
+            self._walkers[self._loop.spawn(moving)] = None
 
     async def leave(self) -> None:
         """Nobody buys any more; who wanted to pay or to cancel does so now."""
@@ -81,14 +88,14 @@ class People:
 
     async def _buy(self, channel: str, rng: random.Random) -> None:
         each_s = HOUR * len(self._scenario.channels) / self._scenario.orders_per_hour
-        acts = self._world.channels[channel]
+        listed = self._scenario.listed
         while True:
             await asyncio.sleep(rng.expovariate(1 / each_s))
-            skus = rng.sample(self._scenario.skus, min(rng.choice((1, 1, 1, 2)), self._most))
+            skus = rng.sample(listed, min(rng.choice((1, 1, 1, 2)), len(listed)))
             lines = {sku: rng.choice((1, 1, 1, 2, 3)) for sku in sorted(skus)}
             paid = rng.random() >= UNPAID
             changes_mind, later_s = rng.random() < CANCELLED, rng.uniform(0, MIND_S)
-            order = await acts.buy(lines, paid=paid)
+            order = await self._world.buy(channel, lines, paid=paid)
             if order is None:
                 continue
             self.sold += 1
@@ -98,10 +105,6 @@ class People:
                 self._later(self._cancel(channel, order, later_s))
             elif not paid:
                 self._later(self._pay(channel, order, later_s))
-
-    @property
-    def _most(self) -> int:
-        return len(self._scenario.skus)
 
     async def _misbehave(self, channel: str, rng: random.Random) -> None:
         """The channel has days of its own."""
@@ -124,11 +127,36 @@ class People:
     # -------------------------------------------------------------- the warehouse
 
     async def _deliver_goods(self, rng: random.Random) -> None:
+        where = self._scenario.chance("goods at")
         while True:
             await asyncio.sleep(rng.expovariate(1 / (4 * HOUR)))
             sku, units = rng.choice(self._scenario.skus), rng.choice((1, 5, 20))
-            self._world.receive(sku, units)
-            self._acted("depot", f"receives {units} {sku}")
+            place = where.choice(self._scenario.business.places)
+            self._world.receive(sku, units, place)
+            self._acted("depot", f"receives {units} {sku} at {place.name}")
+
+    async def _move_goods(self, rng: random.Random) -> None:
+        """From one location to another; never what the warehouse was asked for."""
+        while True:
+            await asyncio.sleep(rng.expovariate(1 / MOVED_S))
+            sku = rng.choice(self._scenario.skus)
+            here, there = rng.sample(self._scenario.business.places, 2)
+            units = min(self._unasked(sku, here), rng.choice((1, 3, 10)))
+            if units <= 0:
+                continue
+            self._world.send_over(sku, units, here)
+            self._acted("depot", f"sends {units} {sku} from {here.name} to {there.name}")
+            self._later(self._arrive(sku, units, there, rng.uniform(*ON_A_TRUCK_S)))
+
+    def _unasked(self, sku: str, place: Place) -> int:
+        depot = self._world.depot
+        asked = sum(row["allocated"] for row in depot.stock() if row["id"] == f"{sku}@{place.at}")
+        return int(depot.on_hand(sku, place.at) - asked)
+
+    async def _arrive(self, sku: str, units: int, place: Place, later_s: float) -> None:
+        await self._pass_time(later_s)
+        self._world.arrive(sku, units, place)
+        self._acted("depot", f"has {units} {sku} at {place.name}")
 
     async def _pack(self, rng: random.Random) -> None:
         """One order after another; which one is due, nobody outside knows."""
@@ -146,7 +174,10 @@ class People:
 
     async def _one(self, order: Mapping[str, Any], rng: random.Random) -> None:
         depot, reference = self._world.depot, order["reference"]
-        lacks = any(depot.on_hand(row["sku"]) < row["quantity"] for row in order["left"])
+        wanted: Counter[str] = Counter()
+        for row in order["left"]:
+            wanted[row["sku"]] += row["quantity"]
+        lacks = any(depot.on_hand(sku, order["place"]) < units for sku, units in wanted.items())
         mood = rng.random()
         if mood < 0.03:
             await depot.cancel(reference)

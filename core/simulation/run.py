@@ -9,7 +9,6 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -18,24 +17,28 @@ from core.config import Config, load_config
 from core.mapping.book import Loaded, MappingBook
 from core.proof import silent
 from core.simulation import listening
+from core.simulation.business import HOUR, START, Stop
 from core.simulation.journal import Journal
 from core.simulation.judge import Judge
 from core.simulation.loop import Deadlock, MachineClock, TrueTime, VirtualLoop
 from core.simulation.machine import Machine
+from core.simulation.mailing import Sender
 from core.simulation.people import People
-from core.simulation.scenario import HOUR, MINUTE, Scenario, Shock, draw
+from core.simulation.post import Post
+from core.simulation.scenario import MINUTE, Scenario, Shock, draw
 from core.simulation.wires import Network
 from core.simulation.world import (
+    POST,
     World,
     cast_folder,
     configuration,
     environment,
     kinds,
     own_connectors,
+    write_files,
 )
 from core.store import backup
 
-START = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 #: Once everything works and nobody buys, all has to be true within this time.
 QUIET_S = 6 * HOUR
 LOOK_S = 5 * MINUTE
@@ -105,20 +108,42 @@ class Run:
         self.world = World(scenario, self.true, self.carry)
         self.network = Network(scenario, self.world, loop, self.journal)
         self.clock = MachineClock(self.true)
+        self.sender = self._sender()
         self.machine = Machine(
-            lambda: self.config, self.book, self.network, self.clock, loop, self.journal
+            lambda: self.config,
+            self.book,
+            self.network,
+            self.clock,
+            loop,
+            self.journal,
+            self.sender,
         )
-        self.judge = Judge(scenario, self.world, self.network, self.machine, loop)
+        self.judge = Judge(scenario, self.world, self.network, self.machine, loop, self.sender)
         self.machine.failed = self.judge.bug
         self.machine.on_ready.append(self.judge.ready)
         self.people = People(scenario, self.world, loop, self.journal, self.judge.acted)
         self.network.after_call.append(self.judge.after_call)
         self._push_chance = scenario.chance("pushes")
 
+    def _sender(self) -> Sender | None:
+        habits, chance = self.scenario.business.mail, self.scenario.chance
+        if habits is None:
+            return None
+
+        def reachable() -> bool:
+            return self.network.outage_of(POST) is None
+
+        def tell(what: str) -> None:
+            self.journal.note("post", what)
+
+        post = Post(habits, chance("post"), self.clock.now, reachable, tell)
+        return Sender(post, self.clock, self.loop, chance("sender"))
+
     @cached_property
     def config(self) -> Config:
         path = self.folder / "config.yaml"
         path.write_text(configuration(self.scenario, self.mappings), encoding="utf-8")
+        write_files(self.scenario.business, self.folder)
         (self.folder / "state").mkdir()
         own = own_connectors(self.scenario, self.folder / "connectors")
         return load_config(path, environment(self.scenario), own)
@@ -157,13 +182,14 @@ class Run:
         self.people.come()
         watching = self.loop.spawn(self._watch())
         shocks = self.loop.spawn(self._shocks())
+        stops = [self.loop.spawn(self._stop_sell(one)) for one in self.scenario.business.stops]
         try:
             if await self._goes_well(self.scenario.end_s):
                 await self._rest()
         finally:
-            for task in (running, watching, shocks):
+            for task in (running, watching, shocks, *stops):
                 task.cancel()
-            await asyncio.gather(running, watching, shocks, return_exceptions=True)
+            await asyncio.gather(running, watching, shocks, *stops, return_exceptions=True)
             await self.machine.crash()
             await self.people.leave()
 
@@ -204,6 +230,16 @@ class Run:
             case "restore":
                 await self._restore(lasts_s)
 
+    async def _stop_sell(self, stop: Stop) -> None:
+        """A person stops a sale, and resumes it; who is not heard says it again."""
+        what = {"sku": stop.sku, "channel": stop.channel, "by": "Mia"}
+        for at_s, verb in ((stop.began_s, "stop-sell"), (stop.ended_s, "resume-sell")):
+            await asyncio.sleep(max(0.0, at_s - self.loop.time()))
+            words = what | {"reason": "a recall"} if verb == "stop-sell" else what
+            while not await self.machine.operate(verb, words):
+                await asyncio.sleep(MINUTE)
+            self.journal.note("people", f"{verb} {stop.sku} {stop.channel}")
+
     async def _edit(self, broken_s: float) -> None:
         """A mapping is saved: with one comment more, or half of it first (H34)."""
         files = sorted(path for path in self.mappings.rglob("*.yaml") if ".test." not in path.name)
@@ -236,6 +272,8 @@ class Run:
         """Everything works again and nobody buys: within a while all must be true."""
         self.journal.note("world", "is healed")
         self.network.heal()
+        if self.sender is not None:
+            self.sender.post.behave()
         await self.people.leave()
         until = self.loop.time() + QUIET_S
         while await self._goes_well(LOOK_S):

@@ -10,7 +10,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
-HOUR = 3600.0
+from core.simulation.business import HOUR, Business, Mail, draw_business
+
 MINUTE = 60.0
 
 NAMES = ("shop", "market", "corner", "fair", "kiosk")
@@ -19,6 +20,9 @@ SKUS = ("TEA", "CUP", "POT", "TIN", "JAR", "MUG")
 DEPOT, BOOKS = "depot", "books"
 #: An outage of our own line: nobody reaches anybody.
 UPLINK = "uplink"
+#: Of days of this length and more whose outages do not end with them, so many go on until they
+#: have, and so much longer.
+LONG_H, LONGER, AFTER_S = 24.0, 0.5, 2 * HOUR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +83,11 @@ class Shock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
+    """`hours`: as asked for. `end_s`: when all is healed, which may be later."""
+
     seed: int
     hours: float
+    end_s: float
     cast: tuple[Member, ...]
     policy: str
     basis: str
@@ -92,13 +99,15 @@ class Scenario:
     safety: int
     moody: bool  # the channels have bad days, each in its own way
     linger_s: float
+    business: Business
     faults: Faults
     outages: tuple[Outage, ...]
     shocks: tuple[Shock, ...]
 
     @property
-    def end_s(self) -> float:
-        return self.hours * HOUR
+    def listed(self) -> tuple[str, ...]:
+        """What buyers can buy."""
+        return (*self.skus, *self.business.kits)
 
     @property
     def channels(self) -> tuple[Member, ...]:
@@ -113,7 +122,14 @@ class Scenario:
 
     def calm(self) -> Scenario:
         """The same day without anything that goes wrong."""
-        return replace(self, faults=Faults(), outages=(), shocks=(), moody=False)
+        mail = Mail() if self.business.mail else None
+        business = replace(self.business, mail=mail)
+        return replace(self, faults=Faults(), outages=(), shocks=(), moody=False, business=business)
+
+    def plain(self) -> Scenario:
+        """The same day of a plain business, as it was drawn before there was any other."""
+        names = [one.name for one in self.channels]
+        return replace(self, business=Business.plain(names, self.safety))
 
 
 def _chance(seed: int, subject: str) -> random.Random:
@@ -124,13 +140,14 @@ def draw(seed: int, hours: float, kinds: dict[str, dict[str, object]]) -> Scenar
     """`kinds`: the connectors that may take part, each with its role and how many at most."""
     rng = _chance(seed, "cast")
     cast = _with_logins(_cast(rng, kinds), kinds, _chance(seed, "logins"))
-    policy = rng.choice(("shared", "split", "adaptive"))
-    shocks_rng = _chance(seed, "shocks")
-    return Scenario(
+    channels = [one.name for one in cast if one.role == "channel"]
+    outages = _outages(_chance(seed, "outages"), [one.name for one in cast], hours)
+    own = Scenario(
         seed=seed,
         hours=hours,
+        end_s=_end_s(_chance(seed, "longer"), hours, outages),
         cast=cast,
-        policy=policy,
+        policy=rng.choice(("shared", "split", "adaptive")),
         basis=rng.choice(("on_hand", "available")),
         pushes=rng.random() < 0.8,
         skus=SKUS[: rng.randint(1, len(SKUS))],
@@ -140,13 +157,18 @@ def draw(seed: int, hours: float, kinds: dict[str, dict[str, object]]) -> Scenar
         safety=rng.choice((0, 0, 0, 2)),
         linger_s=rng.choice((0.0, 0.05, 2.0)),
         moody=rng.random() < 0.4,
+        business=Business.plain(channels, 0),
         faults=Faults(
             **_faults(_chance(seed, "faults"), [one for one in _FAULTS if one not in LATER]),
             **_faults(_chance(seed, "later faults"), LATER),
         ),
-        outages=_outages(_chance(seed, "outages"), [one.name for one in cast], hours),
-        shocks=_shocks(shocks_rng, hours),
+        outages=outages,
+        shocks=_shocks(_chance(seed, "shocks"), hours),
     )
+    business = draw_business(
+        own.chance, channels=channels, skus=own.skus, hours=hours, safety=own.safety
+    )
+    return replace(own, business=business)
 
 
 def _cast(rng: random.Random, kinds: dict[str, dict[str, object]]) -> tuple[Member, ...]:
@@ -187,7 +209,7 @@ def _faults(rng: random.Random, names: Sequence[str]) -> dict[str, float]:
 
 
 def _outages(rng: random.Random, systems: list[str], hours: float) -> tuple[Outage, ...]:
-    """Up to two days, of one system or of our own line; healed at the end at the latest."""
+    """From ten minutes to two days, of one system or of our own line."""
     found = []
     for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
         length_s = 10 * MINUTE * (48 * 6) ** rng.random()
@@ -198,6 +220,12 @@ def _outages(rng: random.Random, systems: list[str], hours: float) -> tuple[Outa
             )
         )
     return tuple(found)
+
+
+def _end_s(rng: random.Random, hours: float, outages: Sequence[Outage]) -> float:
+    goes_on = rng.random() < LONGER
+    ends = [one.ended_s + AFTER_S for one in outages if goes_on and hours >= LONG_H]
+    return max([hours * HOUR, *ends])
 
 
 #: kind: (how likely on one day, how often at most, what sizes it has)

@@ -9,6 +9,7 @@ import base64
 import functools
 import importlib
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ import yaml
 
 from core.fake import Sells
 from core.fakehost import Hosted, System
+from core.simulation.business import ZONE, Business, Place
 from core.simulation.logins import Door, Tokens
 from core.simulation.loop import TrueTime
 from core.simulation.scenario import BOOKS, DEPOT, Member, Scenario
@@ -28,6 +30,8 @@ Carrier = Callable[[str, Mapping[str, str], bytes], int]
 
 _SEAL = base64.b64encode(b"a simulated key, never for real.").decode()
 _BASE = "http://127.0.0.1:9"
+ITEMS, RULES = "items.yaml", "rules.yaml"
+POST = "post.example"
 
 
 @functools.cache
@@ -59,6 +63,8 @@ class World:
         self.doors: dict[str, Asgi] = {}
         self.tokens: dict[str, Tokens] = {}
         self.received: dict[str, int] = dict.fromkeys(scenario.skus, 0)
+        self.sent_over: Counter[tuple[str, str]] = Counter()  # units taken from (sku, location)
+        self.placed: dict[tuple[str, str], datetime] = {}  # when, by the clock of its channel
         skews = scenario.chance("clocks")
         for member in scenario.cast:
             skew_s = skews.choice((0.0, 0.0, skews.uniform(-600, 600)))
@@ -126,15 +132,35 @@ class World:
 
     async def open(self) -> None:
         """The shelves are filled, every article is in the books and listed everywhere."""
+        shelves = self.scenario.chance("shelves")
+        main, *others = self.scenario.business.places
         for sku in self.scenario.skus:
-            self.receive(sku, self.scenario.units)
+            self.receive(sku, self.scenario.units, main)
+            for place in others:
+                self.receive(sku, shelves.choice((0, 1, self.scenario.units)), place)
+        for sku in self.scenario.listed:
             self.books.set_item(sku, "10.00", "4.00")
             for channel in self.channels.values():
                 channel.offer(sku)
 
-    def receive(self, sku: str, units: int) -> None:
+    def receive(self, sku: str, units: int, place: Place) -> None:
         self.received[sku] += units
-        self.depot.receive(sku, "EAST", units)
+        self.depot.receive(sku, place.at, units)
+
+    def send_over(self, sku: str, units: int, place: Place) -> None:
+        """A transfer leaves: its units are on a truck until they `arrive`."""
+        self.sent_over[sku, place.name] += units
+        self.depot.send_over(sku, place.at, units)
+
+    def arrive(self, sku: str, units: int, place: Place) -> None:
+        self.depot.arrive(sku, place.at, units)
+
+    async def buy(self, channel: str, lines: Mapping[str, int], *, paid: bool) -> str | None:
+        """One order, if the channel shows that many; its id there."""
+        order = await self.channels[channel].buy(lines, paid=paid)
+        if order is not None:
+            self.placed[channel, order] = self.clocks[channel]()
+        return order
 
 
 def _filled(words: Mapping[str, str], member: Member) -> dict[str, str]:
@@ -196,10 +222,11 @@ def environment(scenario: Scenario) -> dict[str, str]:
 
 def configuration(scenario: Scenario, mappings: Path) -> str:
     """config.yaml of this run. JSON is YAML."""
-    channels = [member.name for member in scenario.channels]
+    business = scenario.business
     return json.dumps(
-        {
-            "company": {"name": "Acme", "timezone": "Europe/Berlin", "currency": "USD"},
+        _files(business)
+        | {
+            "company": {"name": "Acme", "timezone": ZONE, "currency": "USD"},
             "state": "state/truecount.db",
             "seal_key": "${SEAL}",
             "mappings": str(mappings),
@@ -210,11 +237,12 @@ def configuration(scenario: Scenario, mappings: Path) -> str:
             },
             "systems": {one.name: _system(scenario, one, mappings) for one in scenario.cast},
             "locations": {
-                "main": {
-                    "at": {DEPOT: "EAST", BOOKS: "MAIN"},
-                    "serves": channels,
-                    "safety_stock": scenario.safety,
+                place.name: {
+                    "at": {DEPOT: place.at, BOOKS: place.books},
+                    "serves": list(place.serves),
+                    "safety_stock": place.safety,
                 }
+                for place in business.places
             },
             "owners": [
                 {"number": "on_hand", "owner": DEPOT},
@@ -226,6 +254,32 @@ def configuration(scenario: Scenario, mappings: Path) -> str:
         },
         indent=1,
     )
+
+
+def _files(business: Business) -> dict[str, Any]:
+    """What else the configuration says, where this business has it."""
+    found: dict[str, Any] = {}
+    if business.kits:
+        found["items"] = ITEMS
+    if business.rules:
+        found["rules"] = RULES
+    if business.forgets:
+        found["retention"] = {"raw": "1d", "buyer": "1d"}
+    if business.mail is not None:
+        found["report"] = {
+            "recipients": ["owner@acme.example"],
+            "from": "truecount@acme.example",
+            "smtp": {"host": POST, "port": 25, "tls": "none"},
+        }
+    return found
+
+
+def write_files(business: Business, folder: Path) -> None:
+    """The files that the configuration names, beside it."""
+    if business.kits:
+        (folder / ITEMS).write_text(json.dumps({"kits": business.kits}), encoding="utf-8")
+    if business.rules:
+        (folder / RULES).write_text(json.dumps({"rules": business.rules}), encoding="utf-8")
 
 
 def _system(scenario: Scenario, member: Member, mappings: Path) -> dict[str, Any]:

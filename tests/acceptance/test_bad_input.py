@@ -269,7 +269,8 @@ def test_an_unknown_payment_word_is_held_until_the_mapping_knows_it(
         )
         done = stage.cli("reload")
         assert done.returncode == 0, done.stderr
-        assert int(done.stdout.removeprefix("replayed: ")) >= 2
+        # None is left for it where the daemon has looked at the files itself meanwhile.
+        assert done.stdout.startswith("replayed: ")
         until("the warehouse has both", lambda: len(remote("depot", "orders")) == 2)
         assert stage.cli("holds").returncode == 0
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from house import ENV, ROOT, House, house
 
+from core import set_back as backwards
 from core.app import put_right
 from core.daemon import FIRST_S, Daemon
 from core.prove import prove
-from core.store.schema import SCHEMA_VERSION
+from core.store.schema import SCHEMA_VERSION, metadata
 
 
 def cli(
@@ -156,6 +157,45 @@ async def test_a_clock_set_back_by_a_day_stops_nothing(
         assert len(h.asked()) == 2
         assert h.books.duplicates() == []
         assert h.causes() == []
+
+
+#: Instants of our own clock that a clock set back leaves as they are: nothing is due by them and
+#: nothing is compared with them; or what is, takes care of it itself.
+HISTORY = {
+    "inbox.received_at", "orders.captured_at", "orders.changed_at",
+    "claims.ended_at", "oversold.since", "oversold.confirmed_at", "copies.read_at",
+    "items.first_seen_at", "lots.read_at", "mapping_texts.since", "drifts.since", "drifts.until",
+    "prices.read_at", "shipments.seen_at", "facts.seen_at", "documents.seen_at",
+    "holds.opened_at", "holds.closed_at", "hold_members.since", "hold_members.closed_at",
+    "outbox.done_at", "outages.since", "outages.back_at", "outages.ended_at",
+    "attempts.began_at", "attempts.ended_at", "overrides.since", "overrides.until",
+    "overrides.ended_at", "feed.changed_at", "divided.since", "told.began_at", "told.ended_at",
+    "steps.at", "reports.sent_at", "tokens.stored_at",
+    "ticks.began_at", "ticks.ok_at",  # core/rules_in_force.py
+    "health.at",  # core/breaker.py counts by the monotonic clock
+}  # fmt: skip
+#: … and those of other clocks, and watermarks in their words.
+THEIRS = {
+    "orders.placed_at", "orders.ship_by", "claims.accepted_as_of", "claims.shipped_as_of",
+    "stock.as_of", "movements.as_of", "shipments.shipped_at", "documents.dated",
+    "inbox.since", "cursors.since",
+}  # fmt: skip
+
+
+def test_g18_of_every_instant_it_is_known_what_a_clock_set_back_does_to_it() -> None:
+    instants = {
+        f"{table.name}.{column.name}"
+        for table in metadata.tables.values()
+        for column in table.columns
+        if column.name.endswith(("_at", "_as_of", "_since"))
+        or column.name in ("at", "as_of", "since", "until", "dated", "ship_by")
+    }
+    brought = {
+        f"{column.table.name}.{column.name}"
+        for column in (*backwards.OURS, *backwards.OF_WHAT_WAITS)
+    }
+    assert instants == brought | HISTORY | THEIRS
+    assert not brought & (HISTORY | THEIRS)
 
 
 async def test_what_runs_every_hour_first_runs_soon_after_a_start(tmp_path: Path) -> None:

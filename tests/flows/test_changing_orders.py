@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,25 @@ async def test_the_rest_of_a_short_order_cancelled_on_the_channel_closes_and_inv
         assert h.line("shop", order) == (4, 0, 0, 3, 1)
         assert [d["total"] for d in h.books.documents(kind="invoice")] == ["30.00"]
         assert h.causes() == []
+
+
+async def test_g18_a_warehouse_whose_clock_is_behind_ships_no_order_before_it_was_placed(
+    tmp_path: Path,
+) -> None:
+    """Channels refuse a parcel that left before its order, and the buyer never heard of it."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA")
+        await h.settle()
+        parcel = await h.depot.ship(h.waiting())
+        ten_minutes_behind = h.clock.now() - timedelta(minutes=10)
+        parcel["shipped_at"] = f"{ten_minutes_behind:%Y-%m-%dT%H:%M:%S}Z"
+        await h.settle()
+        [told] = h.shop.shipments()
+        placed_at, told_at = (
+            datetime.fromisoformat(text) for text in (order["placed_at"], told["shipped_at"])
+        )
+        assert told_at >= placed_at
 
 
 async def test_h43_two_parcels_are_two_confirmations_and_one_invoice(tmp_path: Path) -> None:

@@ -66,6 +66,37 @@ async def test_h17_the_last_unit_is_shown_once(tmp_path: Path) -> None:
         assert sorted(shown(h)) == [0, 1]
 
 
+@pytest.mark.parametrize("policy", ["split", "adaptive"])
+async def test_a_stop_is_told_although_nobody_else_wants_the_units(
+    tmp_path: Path, policy: str
+) -> None:
+    """A divided pool was cut only for who starves: a recall changed nothing at all."""
+    async with house(tmp_path, policy=policy) as h:
+        await opened(h, 6)
+        await h.settle(120)
+        assert min(shown(h)) > 0
+        await h.operate("stop-sell", sku="TEA", by="Mia", reason="recall")
+        await h.settle(120)
+        assert shown(h) == [0, 0]
+        await h.operate("resume-sell", sku="TEA")
+        await h.settle(120)
+        assert min(shown(h)) > 0
+
+
+async def test_a_cap_lowers_what_a_divided_pool_shows(tmp_path: Path) -> None:
+    async with house(
+        tmp_path, policy="split", rules="rules:\n  - {channel: shop, sku: TEA, cap: 5}\n"
+    ) as h:
+        await opened(h, 10)
+        await h.settle(120)
+        assert shown(h) == [5, 5]
+        rules = "rules:\n  - {channel: shop, sku: TEA, cap: 2}\n"
+        (h.folder / "rules.yaml").write_text(rules)
+        await h.operate("reload")
+        await h.settle(120)
+        assert h.shop.shown("TEA") == 2
+
+
 async def test_a_raise_waits_until_the_cut_that_pays_for_it_is_acknowledged(
     tmp_path: Path,
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from house import ENV, START, House, house
 from sqlalchemy import Connection
 
@@ -261,6 +263,40 @@ async def test_a_scheduler_that_wakes_nobody_is_noticed(tmp_path: Path) -> None:
         woken_at = h.clock.monotonic()
         await h.rounds()
         assert h.causes() == []
+
+
+async def test_a_scheduler_that_is_really_stuck_is_replaced_and_what_it_wakes_goes_on(
+    tmp_path: Path,
+) -> None:
+    """It was only said in `status`, and the mail that would have told a person never went."""
+    sent = asyncio.Event()
+
+    async def send() -> None:
+        sent.set()
+
+    async with house(tmp_path) as h:
+        daemon = Daemon(h.app)
+        daemon.jobs.append(("report", send, 30.0))
+        daemon._schedule()
+        stuck = daemon.scheduler
+        assert isinstance(stuck, AsyncIOScheduler)
+        stuck.pause()
+        h.clock.advance(60)
+        await daemon.revive_scheduler()
+        assert daemon.scheduler is stuck
+        await asyncio.sleep(0)
+        assert not sent.is_set()
+        h.clock.advance(60)
+        await daemon.revive_scheduler()
+        try:
+            async with asyncio.timeout(10):
+                await sent.wait()
+            assert not stuck.running
+            h.clock.advance(60)
+            await daemon.revive_scheduler()
+            assert daemon.scheduler.running
+        finally:
+            daemon.scheduler.shutdown(wait=False)
 
 
 async def test_the_daemon_tells_the_rounds_and_readyz_when_its_scheduler_last_woke(

@@ -10,6 +10,7 @@ import pytest
 from house import START, House, house
 
 from core import overrides, rules_in_force
+from core.app import put_right
 from core.errors import Busy, ConfigError
 from core.networking import network_of
 from core.operate import Unknown
@@ -288,6 +289,25 @@ async def test_a_stop_on_one_channel_with_an_end(tmp_path: Path) -> None:
         with h.app.store.read() as connection:
             assert overrides.stopped(connection) == []
         assert h.one("SELECT ended_by FROM overrides") == overrides.EXPIRED
+
+
+async def test_g18_a_moment_that_a_wrong_clock_has_passed_already_comes_again(
+    tmp_path: Path,
+) -> None:
+    """The clock was an hour ahead: the stop that ends at 10:30 was over for good at 10:00."""
+    rules = "rules:\n  - {sku: TEA, stop_sell: {by: Mia, reason: count, until: 2026-11-25 10:30}}\n"
+    async with house(tmp_path, rules=rules) as h:
+        await h.sells(TEA=9)
+        assert shown(h) == (0, 0)
+        h.clock.advance(3600)
+        await h.settle()
+        assert shown(h) == (9, 9)
+        h.clock._at -= timedelta(hours=1)
+        await put_right(h.app)
+        await h.settle()
+        assert shown(h) == (0, 0)
+        await h.settle(1860)
+        assert shown(h) == (9, 9)
 
 
 async def test_a_stop_that_ends_while_we_are_down_is_over_after_the_start(tmp_path: Path) -> None:

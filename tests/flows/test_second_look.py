@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from house import House, house
 from sqlalchemy import Connection, update
 
 from core import cursors
+from core.app import put_right
 from core.clock import stamp
 from core.second_look import AGAIN
 from core.store.schema import cursors as cursors_table
@@ -211,3 +213,22 @@ async def test_a_held_order_keeps_a_drain_waiting_without_a_storm_of_calls(
         await pass_by(h, 20)
         assert h.one(HELD) == 0
         assert h.one("SELECT state FROM orders") == "released"
+
+
+async def test_g18_a_clock_set_back_does_not_put_off_the_second_look(tmp_path: Path) -> None:
+    """What was held and seen a day ahead was asked for again a day later."""
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA")
+        await h.settle()
+        h.wires["depot"].spoil = spoilt("GET /shipments", without_lines)
+        await h.depot.ship(h.depot.orders()[0]["reference"])
+        await h.settle(70)
+        h.wires["depot"].spoil = None
+        await pass_by(h, 1)
+        assert h.one(HELD) == 1
+        h.clock._at -= timedelta(days=1)
+        await put_right(h.app)
+        await pass_by(h, 14)
+        assert h.order("shop", order["id"])["state"] == "shipped"
+        assert h.one(HELD) == 0
