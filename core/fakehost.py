@@ -115,6 +115,7 @@ class Hosted:
             world.deliver = deliver
         elif self._hooks is not None:
             world.deliver = self._hooks.deliver
+        self.writes = world.writes
         module = importlib.import_module(f"connectors.{system.connector}.fake")
         self.fake: Any = module.Fake(world)
 
@@ -204,6 +205,10 @@ class FakeHost:
 
     def faults(self, name: str) -> Faults:
         return self._hosted[name].faults
+
+    def writes(self, name: str) -> list[str]:
+        """Calls that were to change something in this system, whatever it answered."""
+        return list(self._hosted[name].writes)
 
     def log(self, name: str) -> list[dict[str, Any]]:
         return list(self._hosted[name].log)

@@ -120,6 +120,8 @@ class Network:
     rounding_limit_minor: int = 0
     rules: Rules = field(default_factory=Rules.none)
     publication: Policy = "shared"
+    plans: frozenset[str] = frozenset()  # systems nothing is sent to: `mode: plan`
+    live_since: Mapping[str, str] = field(default_factory=dict)  # those that were once: the end
     items: Items = field(default_factory=Items.none)
 
     def with_items(self, items: Items) -> Network:

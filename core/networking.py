@@ -50,6 +50,7 @@ def network_of(config: Config) -> Network:
         owners=config.ownership.owners(),
         rounding_limit_minor=config.rounding_limit_minor,
         publication=config.publish.policy,
+        plans=frozenset(name for name, s in systems.items() if s.plans),
     )
 
 

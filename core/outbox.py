@@ -159,7 +159,7 @@ class Outbox:
         return [row for row in rows if (system, row.lane) not in self._busy][:limit]
 
     def next_due(self, system: str) -> datetime | None:
-        if self._gate.shut:
+        if self._gate.shut or system in self._network().plans:
             return None
         with self._store.read() as connection:
             times = [
@@ -170,7 +170,7 @@ class Outbox:
 
     async def deliver_due(self, system: str, at_once: int) -> int:
         """One attempt for each due head, at most `at_once` in flight. Returns how many."""
-        if not await self._gate.opens():
+        if system in self._network().plans or not await self._gate.opens():
             return 0
         await self._write_ends(system)
         rows = self.due(system, at_once)

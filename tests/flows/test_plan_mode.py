@@ -1,0 +1,226 @@
+"""`mode: plan`: everything is read, decided and kept, and no system is written to.
+
+The fakes count every call that was to change something there, whatever they answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from house import House, house
+
+from core.contract import Offer
+from core.errors import Retry
+from core.prove import prove
+
+SYSTEMS = ("shop", "market", "depot", "books")
+
+
+async def switch(h: House, mode: str, system: str = "") -> None:
+    """Stop, write the mode into config.yaml, start: as an operator does."""
+    path = h.folder / "config.yaml"
+    text = path.read_text()
+    for word in ("live", "plan"):
+        text = text.replace(f"\nmode: {word}", "").replace(f"\n    mode: {word}", "")
+    if system:
+        text = text.replace(f"\n  {system}:\n", f"\n  {system}:\n    mode: {mode}\n")
+    else:
+        text = text.replace("\nstate:", f"\nmode: {mode}\nstate:")
+    path.write_text(text)
+    await h.restart()
+
+
+def writes(h: House) -> list[str]:
+    return [f"{name}: {one}" for name in SYSTEMS for one in h.host.writes(name)]
+
+
+@pytest.fixture
+async def h(tmp_path: Path) -> AsyncIterator[House]:
+    """Real accounts, connected for the first time: stock, listings that sell, one old order."""
+    async with house(tmp_path) as it:
+        await switch(it, "plan")
+        for sku in ("TEA", "MUG"):
+            it.depot.receive(sku, "EAST", 20)
+            it.books.set_item(sku, "10.00", "4.00")
+            for channel in (it.shop, it.market):
+                channel.list_item(sku, quantity=7)
+        await it.now()
+        yield it
+
+
+def findings(h: House) -> list[object]:
+    with h.app.store.snapshot() as connection:
+        return list(prove(connection, h.app.network, h.clock.now()).findings)
+
+
+def states(h: House) -> list[tuple[str, str, str]]:
+    return [(row["system"], row["kind"], row["state"]) for row in h.commands()]
+
+
+# ------------------------------------------------------------------ nothing leaves
+
+
+async def test_in_plan_mode_no_system_is_written_to(h: House) -> None:
+    await h.shop.place_order("TEA", 2)
+    order = await h.market.place_order("MUG")
+    await h.settle(600)
+    await h.market.cancel(order["id"])
+    h.depot.count("TEA", "EAST", 1)
+    await h.settle(3600)
+    assert writes(h) == []
+    assert h.rows("SELECT * FROM attempts") == []
+    assert h.rows("SELECT * FROM told") == []
+    assert (h.shop.stock()["TEA"], h.market.stock()["TEA"]) == (5, 7)
+
+
+async def test_in_plan_mode_orders_are_decided_and_commands_wait_with_the_word_why(
+    h: House,
+) -> None:
+    order = await h.shop.place_order("TEA", 2)
+    await h.settle(120)
+    assert h.line("shop", order) == (2, 2, 0, 0, 0)
+    assert states(h) == [
+        ("books", "book_order", "planned"),
+        ("depot", "fulfill_order", "planned"),
+    ]
+    assert {row["words"] for row in h.commands()} == {"nothing is sent: mode is plan"}
+    assert h.sellable("TEA") == 18
+
+
+async def test_the_door_itself_lets_no_write_out(h: House) -> None:
+    """Whoever calls a connector by mistake: the one door out is the last to say no."""
+    offer = Offer(listing="TEA", place="", sku="TEA", quantity=3, shown=7, key="k")
+    with pytest.raises(Retry, match="mode plan: nothing is sent"):
+        await h.app.connectors["shop"].publish([offer])
+    for method in ("POST", "PUT", "DELETE"):
+        with pytest.raises(Retry, match="mode plan: nothing is sent"):
+            await h.app.doors["depot"].call(method, "/orders", json={}, writes=method == "POST")
+    assert writes(h) == []
+
+
+async def test_one_system_alone_may_be_in_plan_mode(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        await switch(h, "plan", "books")
+        await h.shop.place_order("TEA")
+        await h.settle(60)
+        assert states(h) == [
+            ("books", "book_order", "planned"),
+            ("depot", "fulfill_order", "done"),
+        ]
+        assert h.host.writes("books") == []
+        assert h.market.stock()["TEA"] == 19
+
+
+async def test_what_waited_when_plan_mode_began_is_planned(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        h.faults("books", down=True)
+        h.faults("depot", down=True)
+        await h.shop.place_order("TEA")
+        await h.now()
+        h.faults("books")
+        h.faults("depot")
+        await switch(h, "plan")
+        before = writes(h)
+        await h.settle(3600)
+        assert [state for *_, state in states(h)] == ["planned", "planned"]
+        assert writes(h) == before
+
+
+# ------------------------------------------------------------------ and then it is live
+
+
+async def test_going_live_tells_numbers_of_now_and_no_pile_of_old_ones(h: House) -> None:
+    for _ in range(5):
+        await h.shop.place_order("TEA")
+        await h.settle(60)
+    assert writes(h) == []
+    await switch(h, "live")
+    await h.settle(120)
+    told = [row["quantity"] for row in h.market.stock_writes() if row["sku"] == "TEA"]
+    assert told == [15]
+    assert h.host.writes("depot") == []
+
+
+async def test_an_order_from_before_waits_for_a_person(h: House) -> None:
+    order = await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    await switch(h, "live")
+    await h.settle(3600)
+    assert h.causes() == ["late:planned"]
+    assert [name for name in ("depot", "books") if h.host.writes(name)] == []
+    later = await h.shop.place_order("TEA")
+    await h.settle(60)
+    assert len(h.asked()) == 1
+    assert h.asked()[0]["lines"][0]["quantity"] == 1
+    assert (h.state("shop", order), h.state("shop", later)) == ("released", "released")
+    assert findings(h) == []
+
+
+async def test_a_newer_revision_does_not_send_what_may_be_done(h: House) -> None:
+    """Its commands are taken back and decided anew: they are planned again."""
+    order = await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    await switch(h, "live")
+    await h.edit("shop", order, 1)
+    await h.settle(600)
+    assert [name for name in ("depot", "books") if h.host.writes(name)] == []
+    assert h.causes() == ["late:planned"]
+
+
+async def test_an_order_placed_before_and_captured_after_is_from_before(h: House) -> None:
+    h.lost_pushes.add("shop")
+    order = await h.shop.place_order("TEA", 2)
+    h.clock.advance(5)
+    await switch(h, "live")
+    await h.settle(120)
+    assert h.state("shop", order) == "released"
+    assert h.asked() == []
+    assert h.causes() == ["late:planned"]
+
+
+async def test_an_order_the_channel_shows_as_shipped_is_over_and_told_to_nobody(
+    h: House,
+) -> None:
+    order = await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    await switch(h, "live")
+    await h.settle(60)
+    h.depot.count("TEA", "EAST", 18)
+    await h.shop.ship_by_hand(order["id"])
+    await h.settle(120)
+    assert h.state("shop", order) == "shipped"
+    assert {state for *_, state in states(h)} == {"discarded"}
+    assert [name for name in ("depot", "books") if h.host.writes(name)] == []
+    assert h.causes() == []
+    assert h.sellable("TEA") == 18
+    assert h.line("shop", order) == (2, 0, 0, 2, 0)
+    assert h.market.stock()["TEA"] == 18
+    assert findings(h) == []
+
+
+async def test_history_that_has_left_before_we_came_is_not_shipped_again(h: House) -> None:
+    h.lost_pushes.add("shop")
+    order = await h.shop.place_order("TEA", 2)
+    await h.shop.ship_by_hand(order["id"])
+    await h.settle(60)
+    assert h.state("shop", order) == "shipped"
+    assert h.commands() == []
+    assert h.line("shop", order) == (2, 0, 0, 0, 2)
+    assert h.sellable("TEA") == 20
+    assert findings(h) == []
+
+
+async def test_a_cancel_takes_back_what_is_planned(h: House) -> None:
+    order = await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    await switch(h, "live")
+    await h.shop.cancel(order["id"])
+    await h.settle(60)
+    assert h.state("shop", order) == "cancelled"
+    assert {state for *_, state in states(h)} == {"taken_back"}
+    assert h.causes() == []
+    assert [name for name in ("depot", "books") if h.host.writes(name)] == []
