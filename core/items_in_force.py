@@ -65,6 +65,15 @@ async def reload(app: App) -> Items:
     raise ConfigError(problems)
 
 
+async def take(app: App, items: Items) -> None:
+    """These come into force, if nothing that is here speaks against them. Else ConfigError."""
+    with app.store.read() as connection:
+        problems = _problems(connection, app, app.network.items, items)
+    if problems:
+        raise ConfigError(problems)
+    await _bring(app, items, [])
+
+
 def _problems(connection: Connection, app: App, before: Items, after: Items) -> list[Problem]:
     file = app.config.items.as_posix() if app.config.items else "items.yaml"
     return renames.problems(connection, app.network, file, before, after)

@@ -137,6 +137,13 @@ class Network:
         return self.items.family(sku)
 
     @property
+    def plan_words(self) -> str:
+        """What every face says first while something is not sent; "" while all is."""
+        if not self.plans:
+            return ""
+        return f"Nothing is sent to {', '.join(sorted(self.plans))}: mode is plan."
+
+    @property
     def tells_differences(self) -> bool:
         """Some channel takes differences, so what each of them shows is kept."""
         return any(write.kind == "relative" for write in self.stock_writes.values())

@@ -54,8 +54,9 @@ def network_of(config: Config) -> Network:
     )
 
 
-def items_of(config: Config, network: Network) -> Items:
-    """The items of the file that `items:` names. Raises ConfigError with all its problems."""
+def items_of(config: Config, network: Network, text: str | None = None) -> Items:
+    """The items of the file that `items:` names; as they would be with `text` in it. Raises
+    ConfigError with all its problems."""
     if config.items is None:
         return Items(many_words=frozenset(network.channels))
     return load_items(
@@ -63,6 +64,7 @@ def items_of(config: Config, network: Network) -> Items:
         config.items.as_posix(),
         systems=config.systems,
         channels=network.channels,
+        text=text,
     )
 
 

@@ -532,6 +532,7 @@ waivers = Table(
     metadata,
     Column("order_id", Integer, primary_key=True),
     Column("cause", String, primary_key=True),
+    _word("about"),  # what the exception said: if it says something else, it is another decision
     _word("by"),
     _word("reason"),
     _instant("at", nullable=False),

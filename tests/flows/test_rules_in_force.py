@@ -12,7 +12,7 @@ from house import START, House, house
 from core import overrides, rules_in_force
 from core.errors import Busy, ConfigError
 from core.networking import network_of
-from core.operate import Unknown
+from core.verbs import Unknown
 
 NONE = "rules: []\n"
 CAP = "rules:\n  - {sku: TEA, channel: shop, cap: 4}\n"

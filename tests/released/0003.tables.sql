@@ -596,6 +596,7 @@ CREATE INDEX told_open ON told (system) WHERE ended_at IS NULL;
 CREATE TABLE waivers (
 	order_id INTEGER NOT NULL, 
 	cause VARCHAR NOT NULL, 
+	about VARCHAR NOT NULL, 
 	"by" VARCHAR NOT NULL, 
 	reason VARCHAR NOT NULL, 
 	at VARCHAR(27) NOT NULL, 

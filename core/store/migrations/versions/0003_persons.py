@@ -31,6 +31,7 @@ def _persons() -> None:
         "waivers",
         sa.Column("order_id", sa.Integer, primary_key=True),
         sa.Column("cause", sa.String, primary_key=True),
+        _word("about"),
         _word("by"),
         _word("reason"),
         sa.Column("at", INSTANT, nullable=False),

@@ -1,0 +1,214 @@
+"""Open exceptions as operators see them: the cost, how long, until when, who, and what to type.
+
+One cause is one exception. Its money is what the orders it keeps back come to, each
+order once and each currency for itself; orders that have ended cost nothing any more.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Row, and_, cast, select
+
+from core import doubts, handover, holds, movements, passes, restored, silence
+from core import oversold as promised
+from core.clock import stamp
+from core.lifecycle import A_PERSON_MAY, State
+from core.money import Money
+from core.store import schema as s
+
+View = dict[str, Any]
+#: Members a face shows at most; it says how many more there are.
+MEMBERS_MAX = 200
+#: Holds that end by themselves when the channel says so; nobody has to do anything.
+WAITS = ("payment:", "channel_holds", "test_order", movements.GAP)
+#: Holds that are shown beside the others, with the orders they endanger.
+BESIDE = (promised.CAUSE,)
+#: Orders that have ended: nothing of theirs is at stake.
+_OVER = (State.SHIPPED.value, State.CANCELLED.value)
+#: What a person has to say with every act that is kept.
+_SAID = "--reason TEXT --by NAME"
+
+
+def open_ones(connection: Connection, now: datetime, only: int | None = None) -> list[View]:
+    """Every open exception, oldest first; `only` one of them."""
+    where = [s.holds.c.closed_at.is_(None)] + ([s.holds.c.id == only] if only is not None else [])
+    rows = connection.execute(select(s.holds).where(*where).order_by(s.holds.c.opened_at))
+    found = []
+    for row in rows.all():
+        members = _members(connection, row.id)
+        if members:
+            found.append(_view(row, members, _orders(connection, row.id), stamp(now)))
+    return found
+
+
+def split(found: Sequence[View]) -> tuple[list[View], list[View], list[View]]:
+    """(needs a person, snoozed by one, waits by itself); what stands beside is in none."""
+    own = [row for row in found if not row["cause"].startswith(BESIDE)]
+    waits = [row for row in own if row["cause"].startswith(WAITS)]
+    needs = [row for row in own if not row["cause"].startswith(WAITS)]
+    return (
+        [row for row in needs if not row["snoozed"]],
+        [row for row in needs if row["snoozed"]],
+        waits,
+    )
+
+
+def members(connection: Connection, hold_id: int) -> list[View]:
+    """Who waits for it, oldest first, with what each costs and until when it may wait."""
+    orders = {str(row.id): row for row in _orders(connection, hold_id)}
+    found = []
+    for row in _members(connection, hold_id)[:MEMBERS_MAX]:
+        one = {"member": row.member, "ref": row.ref, "label": row.label, "since": row.since}
+        order = orders.get(row.ref) if row.member == "order" else None
+        if order is not None:
+            one |= {"total": str(Money(order.total_minor, order.currency)), "due": order.ship_by}
+        found.append(one)
+    return found
+
+
+def _view(row: Row[Any], waiting: Sequence[Row[Any]], orders: Sequence[Row[Any]], now: str) -> View:
+    due = [order.ship_by for order in orders if order.ship_by]
+    return {
+        "id": row.id,
+        "system": row.system,
+        "cause": row.cause,
+        "reason": row.reason,
+        "next_step": row.next_step,
+        "members": len(waiting),
+        "since": waiting[0].since,
+        "at_stake": _at_stake(orders),
+        "due": min(due, default=None),
+        "assignee": row.assignee,
+        "note": row.note,
+        "snoozed": row.snoozed_until if (row.snoozed_until or "") > now else None,
+        "command": _command(row, waiting, orders),
+    }
+
+
+def _members(connection: Connection, hold_id: int) -> list[Row[Any]]:
+    """Oldest first. An order that came by push and by poll is two rows, and one member."""
+    rows = connection.execute(
+        select(s.hold_members)
+        .where(s.hold_members.c.hold_id == hold_id, s.hold_members.c.closed_at.is_(None))
+        .order_by(s.hold_members.c.since, s.hold_members.c.ref)
+    )
+    found: dict[str, Row[Any]] = {}
+    for row in rows:
+        found.setdefault(row.label if row.member == "inbox" else f"{row.member}:{row.ref}", row)
+    return list(found.values())
+
+
+def _orders(connection: Connection, hold_id: int) -> list[Row[Any]]:
+    """The open orders it keeps back: its members, those of its commands, and those of which a
+    newer revision is held."""
+    member, order = s.hold_members, s.orders
+    own = select(cast(member.c.ref, Integer)).where(
+        member.c.hold_id == hold_id, member.c.closed_at.is_(None)
+    )
+    of_commands = select(s.outbox.c.order_id).where(
+        s.outbox.c.id.in_(own.where(member.c.member == "command"))
+    )
+    of_records = (
+        select(order.c.id)
+        .join(
+            s.inbox,
+            and_(
+                s.inbox.c.system == order.c.system,
+                s.inbox.c.external_id == order.c.external_id,
+                s.inbox.c.resource == "order",
+            ),
+        )
+        .where(s.inbox.c.seq.in_(own.where(member.c.member == "inbox")))
+    )
+    known = order.c.id
+    return list(
+        connection.execute(
+            select(order)
+            .where(
+                known.in_(own.where(member.c.member == "order"))
+                | known.in_(of_commands)
+                | known.in_(of_records),
+                order.c.state.not_in(_OVER),
+            )
+            .order_by(order.c.placed_at, order.c.id)
+        )
+    )
+
+
+def _at_stake(orders: Sequence[Row[Any]]) -> dict[str, int]:
+    """Minor units by currency; they are never added up."""
+    totals: dict[str, int] = {}
+    for order in orders:
+        totals[order.currency] = totals.get(order.currency, 0) + order.total_minor
+    return dict(sorted(totals.items()))
+
+
+def at_stake(row: View) -> str:
+    """150.00 EUR + 12,000 JPY; nothing where no open order waits."""
+    return " + ".join(
+        f"{Money(minor, currency).amount:,} {currency}"
+        for currency, minor in row["at_stake"].items()
+    )
+
+
+# ------------------------------------------------------------------ what to type next
+
+
+def _command(row: Row[Any], waiting: Sequence[Row[Any]], orders: Sequence[Row[Any]]) -> str:
+    """The exact words, where one command is the way on; "" where nothing has to be done."""
+    cause: str = row.cause
+    one = _name(orders[0]) if len(orders) == 1 else ""
+    many = f"--hold {row.id}"
+    if cause == handover.CAUSE:
+        return f"truecount release {one or many} {_SAID}"
+    if cause.startswith(_ACCEPTED):
+        return f"truecount accept {row.id}"
+    if cause.startswith("refused:"):
+        return f"truecount retry {many}"
+    if cause.startswith("unknown_sku:"):
+        word = shlex.quote(cause.partition(":")[2])
+        return f"truecount map {row.system} {word} YOUR-SKU --by NAME"
+    if cause.startswith("mapping:"):
+        connector, _, resource = cause.split(":")[1].partition(".")
+        return f"truecount mapping preview mappings/{connector}/{resource}.yaml"
+    if cause.startswith(A_PERSON_MAY):
+        return f"truecount release {one or many} {_SAID}"
+    if cause.startswith("short:"):
+        return f"truecount trace {one}" if one else ""
+    return _other(cause, row, waiting)
+
+
+def _other(cause: str, row: Row[Any], waiting: Sequence[Row[Any]]) -> str:
+    if cause.startswith(_EDITED):
+        return "truecount check"
+    if cause.startswith(_ASKED):
+        return "truecount doctor"
+    if cause.startswith(promised.CAUSE):
+        sku = cause.removeprefix(promised.CAUSE).rpartition(":")[0]
+        return f"truecount why {shlex.quote(sku)}"
+    if waiting[0].member == "inbox":
+        return f"truecount replay --hold {row.id}"
+    return ""
+
+
+def _name(order: Row[Any]) -> str:
+    return shlex.quote(f"{order.system}:{order.number}")
+
+
+#: Nothing else can close them: a person has looked.
+_ACCEPTED = (
+    holds.LATE,
+    silence.CAUSE,
+    doubts.IMPLAUSIBLE,
+    passes.UNLIKELY,
+    restored.CAUSE,
+    "counter_reset:",
+)
+#: A file an operator edits, or its items, are not as they should be.
+_EDITED = ("items:", "rules:", "mappings:", "ambiguous_sku:", "units:", "two_words:", "no_mapping:")
+#: A system is not as it should be.
+_ASKED = ("needs_login:", "login_ends:", "not_read:", "dead_pushes:", "refused_calls:")
