@@ -48,13 +48,17 @@ def open_ones(connection: Connection, now: datetime, only: int | None = None) ->
 def split(found: Sequence[View]) -> tuple[list[View], list[View], list[View]]:
     """(needs a person, snoozed by one, waits by itself); what stands beside is in none."""
     own = [row for row in found if not row["cause"].startswith(BESIDE)]
-    waits = [row for row in own if row["cause"].startswith(WAITS)]
-    needs = [row for row in own if not row["cause"].startswith(WAITS)]
+    alarming = [row for row in own if not row["snoozed"]]
     return (
-        [row for row in needs if not row["snoozed"]],
-        [row for row in needs if row["snoozed"]],
-        waits,
+        [row for row in alarming if not waits(row)],
+        [row for row in own if row["snoozed"]],
+        [row for row in alarming if waits(row)],
     )
+
+
+def waits(row: View) -> bool:
+    """It ends by itself, when its channel says so."""
+    return bool(row["cause"].startswith(WAITS))
 
 
 def members(connection: Connection, hold_id: int) -> list[View]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select
@@ -108,7 +108,7 @@ class _Before:
             found += writes.of_offers(work, channel, changed)[0]
         ended = sorted(set(self.states) - set(after))
         return Seen(
-            writes=[one for one in found if one.now is None or one.now != one.before],
+            writes=[_unnumbered(one, self.states) for one in found],
             taken_back=_named(connection, ended),
             records=len(fresh),
             left_out=max(0, len(fresh) - RECORDS_MAX),
@@ -134,6 +134,11 @@ def _behind(
         if before.get(number) == after[number]
     ]
     return writes.of_commands(connection, app.seal, app.network.plans, numbers)[0]
+
+
+def _unnumbered(one: Write, before: Mapping[int, str]) -> Write:
+    """A command that is undone again has no number anybody could ask for."""
+    return one if one.command in before else replace(one, command=None)
 
 
 def _states(connection: Connection) -> dict[int, str]:

@@ -32,7 +32,6 @@ _WHY = {
     "queued": "",
     "sending": "it is being sent",
     "in_doubt": "whether it happened is looked up first",
-    "dead": "given up: it and what is behind it wait for a person",
 }
 
 
@@ -92,6 +91,8 @@ def _command(seal: Seal, row: Row[Any], ahead: Row[Any], plans: Collection[str])
         why = "from before this was live: `truecount release` or `truecount by-hand` says whose"
     elif row.system in plans:
         why = "nothing is sent: mode is plan"
+    elif row.state == "dead":
+        why = f"given up, a person decides: {row.words}"
     else:
         why = row.words or _WHY.get(row.state, "")
     return Write(

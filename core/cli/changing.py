@@ -154,7 +154,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         emit_json(done)
     elif done.get("plan"):
-        planning.print_rehearsal(options.verb, done, words)
+        planning.print_rehearsal(options.verb, done)
     else:
         print("\n".join(said)) if said else None
         done.pop("changes", None)

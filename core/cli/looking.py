@@ -195,21 +195,33 @@ def _holds(options: argparse.Namespace) -> int:
         for row in chosen:
             if options.hold is not None or options.json:
                 row["who"] = exceptions.members(own.connection, row["id"])
-    alarming = [row for row in chosen if not row["snoozed"]]
-    if options.json:
-        emit_json(chosen)
-        return FINDINGS if alarming else FINE
-    _print_plan_words(own)
-    if options.hold is None:
-        _print_needs(alarming, own)
-        _print_put_off([row for row in chosen if row["snoozed"]], own.config.company.timezone)
-    for row in chosen if options.hold is not None else ():
-        _print_exception(row, own)
-        print(_who(row, own))
+    needs = [row for row in chosen if not row["snoozed"] and not exceptions.waits(row)]
     if options.hold is not None and not chosen:
         print(f"There is no open exception {options.hold}.", file=sys.stderr)
         return WRONG
-    return FINDINGS if alarming else FINE
+    if options.json:
+        emit_json(chosen)
+    elif options.hold is not None:
+        _print_plan_words(own)
+        _print_exception(chosen[0], own)
+        print(_who(chosen[0], own))
+    else:
+        _print_plan_words(own)
+        _print_needs(needs, own)
+        _print_others(chosen, own)
+    return FINDINGS if needs else FINE
+
+
+def _print_others(chosen: list[dict[str, Any]], own: Opened) -> None:
+    """What nobody has to do anything about: it ends by itself, or was put off."""
+    waits = [row for row in chosen if exceptions.waits(row) and not row["snoozed"]]
+    if waits:
+        print("\nThese end by themselves:")
+    for row in waits:
+        _print_exception(row, own)
+    put_off = [row for row in chosen if row["snoozed"]]
+    print() if put_off else None
+    _print_put_off(put_off, own.config.company.timezone)
 
 
 def _who(row: dict[str, Any], own: Opened) -> str:

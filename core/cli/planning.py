@@ -92,7 +92,7 @@ def _system(row: Mapping[str, Any]) -> str:
 # ------------------------------------------------------------------ --plan of a verb
 
 
-def print_rehearsal(verb: str, done: Mapping[str, Any], words: Mapping[str, Any]) -> None:
+def print_rehearsal(verb: str, done: Mapping[str, Any]) -> None:
     """What it would send, and that it has not."""
     print(f"`truecount {verb}` would send this; nothing was sent or changed:\n")
     rows = [{**row, "due": "waits" if row["due"] is None else "now"} for row in done["writes"]]
@@ -106,11 +106,9 @@ def print_rehearsal(verb: str, done: Mapping[str, Any], words: Mapping[str, Any]
         print(f"It decides {plural(done['records'], 'record')} again.")
     if done["left_out"]:
         print(f"{done['left_out']} of them were not tried here.")
-    for name, value in done.items():
-        if name not in ("plan", "writes", "taken_back", "records", "left_out", "changes"):
-            print(f"{name}: {value}")
-    print(f"To do it: the same without --plan{_by(words)}.")
-
-
-def _by(words: Mapping[str, Any]) -> str:
-    return f", as {words['by']}" if words.get("by") else ""
+    answer = [
+        f"{name}: {value}"
+        for name, value in done.items()
+        if name not in ("plan", "writes", "taken_back", "records", "left_out", "changes")
+    ]
+    print(f"It would answer: {'; '.join(answer)}\nTo do it: the same without --plan.")

@@ -5,15 +5,21 @@ The fakes count every call that was to change something there, whatever they ans
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from house import House, house
+from test_explaining import command
 
+from core import subscriptions, views
 from core.contract import Offer
 from core.errors import Retry
 from core.prove import prove
+from core.verbs import Unknown
+from core.web.operations import _page
 
 SYSTEMS = ("shop", "market", "depot", "books")
 
@@ -224,3 +230,150 @@ async def test_a_cancel_takes_back_what_is_planned(h: House) -> None:
     assert {state for *_, state in states(h)} == {"taken_back"}
     assert h.causes() == []
     assert [name for name in ("depot", "books") if h.host.writes(name)] == []
+
+
+# ------------------------------------------------------------------ whose it is
+
+
+async def test_release_sends_what_was_planned_after_a_look(h: House) -> None:
+    order = await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    await switch(h, "live")
+    await h.settle(60)
+    await h.operate("release", order="shop:#000001", reason="nobody did it", by="Ann")
+    await h.settle(120)
+    assert h.causes() == []
+    assert [one["lines"][0]["quantity"] for one in h.asked()] == [2]
+    verbs = h.rows(
+        "SELECT a.verb FROM attempts a JOIN outbox o ON o.id = a.outbox_id"
+        " WHERE o.kind = 'book_order' ORDER BY a.id"
+    )
+    assert [row["verb"] for row in verbs] == ["find", "find", "send"]
+    await h.depot.ship(h.waiting())
+    await h.settle(120)
+    assert h.state("shop", order) == "shipped"
+    assert [row["state"] for row in h.commands()] == ["done"] * 5
+    assert findings(h) == []
+
+
+async def test_by_hand_tells_nobody_and_its_units_have_left(h: House) -> None:
+    orders = [await h.shop.place_order("TEA", 2), await h.market.place_order("TEA", 3)]
+    await h.settle(60)
+    await switch(h, "live")
+    h.depot.count("TEA", "EAST", 15)
+    await h.settle(60)
+    [hold] = h.rows("SELECT id FROM holds WHERE closed_at IS NULL")
+    done = await h.operate("by-hand", hold=hold["id"], reason="packed on Monday", by="Ann")
+    assert done == {"done by hand": 2}
+    await h.settle(60)
+    assert [h.state(*pair) for pair in zip(("shop", "market"), orders, strict=True)] == [
+        "shipped",
+        "shipped",
+    ]
+    assert (h.host.writes("depot"), h.host.writes("books")) == ([], [])
+    assert h.sellable("TEA") == 15
+    assert h.causes() == []
+    assert findings(h) == []
+    told = json.loads(
+        h.rows("SELECT data FROM steps WHERE name = 'order.by_hand' ORDER BY seq")[0]["data"]
+    )
+    assert told == {"by": "Ann", "reason": "packed on Monday"}
+
+
+async def test_by_hand_is_for_orders_from_before_only(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        await h.shop.place_order("TEA")
+        await h.settle(30)
+        with pytest.raises(Unknown, match="is not from before this was live"):
+            await h.operate("by-hand", order="shop:#000001", reason="x", by="Ann")
+
+
+async def test_accept_is_no_answer_to_what_was_planned(h: House) -> None:
+    await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    await switch(h, "live")
+    await h.settle(5)
+    [hold] = h.rows("SELECT id FROM holds WHERE closed_at IS NULL")
+    with pytest.raises(Unknown, match="`accept` is no answer to it: Not done yet"):
+        await h.operate("accept", hold=hold["id"])
+
+
+# ------------------------------------------------------------------ every face says so
+
+
+async def test_every_face_says_first_that_nothing_is_sent(
+    h: House, monkeypatch: Any, capsys: Any
+) -> None:
+    says = "Nothing is sent to books, depot, market, shop: mode is plan."
+    await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    for verb in ("status", "holds", "plan"):
+        _, out, _ = await command(h, monkeypatch, capsys, verb)
+        assert out.startswith(says), verb
+    _, out, _ = await command(h, monkeypatch, capsys, "status", "--json")
+    assert json.loads(out)["mode"] == says
+    assert h.mail().startswith("NOTHING IS SENT (mode: plan). Acme, Wednesday 25 November")
+    with h.app.store.read() as connection:
+        page = _page(views.status(connection, h.app.network, h.clock.now()))
+    assert page.index(says) < page.index("needs you")
+
+
+async def test_plan_lists_what_would_leave_from_which_value_to_which_and_why(
+    h: House, monkeypatch: Any, capsys: Any
+) -> None:
+    await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    code, out, _ = await command(h, monkeypatch, capsys, "plan", "--json")
+    assert code == 0
+    rows = json.loads(out)["writes"]
+    commands = [(r["system"], r["what"], r["of"], r["asks"]) for r in rows if r["command"]]
+    assert commands == [
+        ("books", "book_order", "shop:#000001", "2 x TEA from MAIN 20.00 EUR"),
+        ("depot", "fulfill_order", "shop:#000001", "2 x TEA from EAST"),
+    ]
+    assert {r["why"] for r in rows if r["command"]} == {"nothing is sent: mode is plan"}
+    numbers = {(r["system"], r["of"]): (r["before"], r["now"]) for r in rows if not r["command"]}
+    assert numbers == {
+        ("shop", "TEA"): (7, 18),
+        ("shop", "MUG"): (7, 20),
+        ("market", "TEA"): (7, 18),
+        ("market", "MUG"): (7, 20),
+    }
+    _, out, _ = await command(h, monkeypatch, capsys, "plan", "shop")
+    assert "market" not in out.partition("\n\n")[2]
+    assert "claim" in out
+
+
+async def test_a_plan_in_live_mode_names_what_then_leaves(
+    tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        h.depot.count("TEA", "EAST", 12)
+        h.faults("shop", down=True)
+        h.faults("books", down=True)
+        await h.market.place_order("TEA")
+        await h.settle(60)
+        _, out, _ = await command(h, monkeypatch, capsys, "plan", "--json")
+        rows = json.loads(out)["writes"]
+        assert [(r["system"], r["what"], r["before"], r["now"]) for r in rows] == [
+            ("books", "book_order", None, None),
+            ("shop", "stock", 20, 11),
+        ]
+        h.faults("shop")
+        h.faults("books")
+        await h.settle(400)
+        assert h.shop.stock()["TEA"] == 11
+        _, out, _ = await command(h, monkeypatch, capsys, "plan")
+        assert out == "Nothing would be sent now.\n"
+
+
+async def test_no_subscription_is_made_in_plan_mode(tmp_path: Path) -> None:
+    async with house(tmp_path, boutique=True) as h:
+        await switch(h, "plan")
+        await subscriptions.ensure(h.app)
+        assert h.host.writes("boutique") == []
+        await switch(h, "live")
+        await subscriptions.ensure(h.app)
+        assert h.host.writes("boutique") != []
