@@ -1,7 +1,7 @@
 """An order that somebody did by hand while nothing was sent: nobody is told, its units have left.
 
-They are subtracted until a stock number read after this moment: the owner's number may have
-lost them long ago, but nobody has said when.
+They are subtracted until the next number of their owner that is read after this moment. It may
+have lost them long ago, but nobody has said when, so less is sold meanwhile, never more.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from core import by_hand, by_person, fulfillment, handover, holds, order_rows, sweep
+from core import by_hand, by_person, fulfillment, handover, holds, order_rows
 from core.app import App
 from core.lifecycle import State
 from core.verbs import Unknown, order_named, orders_chosen, said, work_of
@@ -56,7 +56,7 @@ async def done_by_hand(app: App, words: dict[str, Any]) -> dict[str, Any]:
 
     def unit(connection: Connection) -> int:
         work = work_of(app, connection)
-        count, owners = 0, set[str]()
+        count = 0
         for row in orders_chosen(connection, words):
             if not handover.is_open(work, row):
                 if "order" in words:
@@ -64,12 +64,6 @@ async def done_by_hand(app: App, words: dict[str, Any]) -> dict[str, Any]:
                 continue
             by_hand.over(work, row, by=by, reason=reason)
             count += 1
-            if row.location:
-                owners.add(app.network.locations[row.location].stock_owner)
-        # Their units are subtracted until a number begun after this moment: a shelf that does not
-        # move would not be read for a day.
-        for owner in sorted(owners):
-            sweep.sweep_now(connection, owner, "stock_reading", app.clock.now(), full=True)
         fulfillment.go_on(work)
         work.finish()
         return count

@@ -35,6 +35,21 @@ _WHY = {
 }
 
 
+#: Why a SKU stands in the change feed, where its word says too little.
+_MOVED = {
+    "stock": "a stock number arrived",
+    "order": "an order was captured or changed",
+    "claim": "units were claimed",
+    "release": "units were given back",
+    "shipped": "a parcel has left",
+    "listing": "the listing is new or changed",
+    "rules": "the offer rules changed",
+    "configuration": "the configuration changed",
+    "stop-sell": "it was stopped by hand",
+    "resume-sell": "its stop was ended",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
     """One write to one system. `before` and `now`: the number there and the one it gets.
@@ -160,7 +175,7 @@ def _reasons(connection: Connection, after: int) -> dict[str, str]:
     rows = connection.execute(
         select(s.feed.c.sku, s.feed.c.why).where(s.feed.c.seq > after).order_by(s.feed.c.seq)
     )
-    return {row.sku: row.why for row in rows}
+    return {row.sku: _MOVED.get(row.why, row.why) for row in rows}
 
 
 def _again(work: Work, system: str) -> dict[str, str]:
