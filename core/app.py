@@ -167,6 +167,8 @@ async def open_state(app: App) -> None:
         return told
 
     (await app.store.write(unit)).tell()
+    if app.network.plan_words:
+        structlog.get_logger().warning("mode.plan", words=app.network.plan_words)
     crash_point("state.opened")
     app.gate.look()
     restore_health(app)
