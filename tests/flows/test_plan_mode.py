@@ -314,6 +314,9 @@ async def test_by_hand_tells_nobody_and_its_units_have_left(h: House) -> None:
         h.rows("SELECT data FROM steps WHERE name = 'order.by_hand' ORDER BY seq")[0]["data"]
     )
     assert told == {"by": "Ann", "reason": "packed on Monday"}
+    mail = " ".join(h.mail().split())
+    assert "0 unexplained, 4 explained, 0 in flight" in mail
+    assert "live, says Ann" in mail
 
 
 async def test_by_hand_is_for_orders_from_before_only(tmp_path: Path) -> None:
