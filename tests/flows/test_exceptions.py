@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import getpass
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House, house
+from house import ENV, House, house
 from test_explaining import command
 
 from core import exceptions
+from core.cli import main
 from core.errors import ConfigError
 from core.prove import prove
 from core.verbs import Unknown
@@ -465,3 +468,58 @@ async def test_the_plan_of_an_accept(tmp_path: Path) -> None:
 async def test_a_verb_without_a_plan_says_so(h: House) -> None:
     with pytest.raises(Unknown, match="`sweep` has no plan"):
         await h.operate("sweep", system="shop", plan=True)
+
+
+# ------------------------------------------------------------------ on the command line
+
+
+async def test_the_verbs_on_the_command_line_do_it_themselves_where_no_daemon_runs(
+    h: House, monkeypatch: Any, capsys: Any
+) -> None:
+    await unknown(h)
+    await h.shop.place_order("TEA", 1, payment="pending")
+    await h.settle(5)
+    await h.stop()
+
+    async def cli(*words: str) -> tuple[int, str, str]:
+        # A verb beside no daemon runs a loop of its own.
+        return await asyncio.to_thread(said, monkeypatch, capsys, h, *words)
+
+    paid = ("release", "shop:#000002", "--reason", "paid by wire")
+    code, out, err = await cli(*paid, "--plan")
+    assert (code, err) == (0, "")
+    assert out.startswith("`truecount release` would send this; nothing was sent or changed:")
+    assert "fulfill order  shop:#000002  1 x TEA from EAST" in out
+    assert out.endswith("To do it: the same without --plan.\n")
+    code, out, _ = await cli(*paid, "--plan", "--json")
+    assert {one["system"] for one in json.loads(out)["writes"]} == {"books", "depot"}
+    for words in (
+        ("assign", "1", "Ann"),
+        ("note", "1", "asked the maker"),
+        ("snooze", "1", "--for", "4h"),
+        (*paid, "--by", "Ann"),
+        ("map", "shop", "Tee", "TEA"),
+        ("cancel", "shop:#000001", "--reason", "fraud"),
+        ("release", "shop:#000001", "--reason", "no fraud"),
+    ):
+        code, out, err = await cli(*words)
+        assert (code, err) == (0, ""), (words, out, err)
+    code, _, err = await cli("by-hand", "shop:#000001", "--reason", "x")
+    assert code == 3
+    assert "is not from before this was live" in err
+    # The verbs went by the clock of this machine, which is not that of the house.
+    h.clock.advance(max(0.0, (datetime.now(UTC) - h.clock.now()).total_seconds()) + 60)
+    await h.start()
+    await h.settle(60)
+    assert sorted(one["lines"][0]["quantity"] for one in h.asked()) == [1, 2]
+    who = h.rows("SELECT data FROM steps WHERE name = 'hold.assigned'")[0]["data"]
+    assert json.loads(who)["by"] == getpass.getuser()
+
+
+def said(monkeypatch: Any, capsys: Any, h: House, *words: str) -> tuple[int, str, str]:
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    capsys.readouterr()
+    code = main([words[0], "--config", str(h.folder / "config.yaml"), *words[1:]])
+    out, err = capsys.readouterr()
+    return code, out, err
