@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, and_, cast, select
+from sqlalchemy import ColumnElement, Connection, Integer, Row, and_, cast, select
 
 from core import doubts, handover, holds, movements, passes, restored, silence
 from core import oversold as promised
@@ -35,14 +35,16 @@ _SAID = "--reason TEXT --by NAME"
 
 def open_ones(connection: Connection, now: datetime, only: int | None = None) -> list[View]:
     """Every open exception, oldest first; `only` one of them."""
-    where = [s.holds.c.closed_at.is_(None)] + ([s.holds.c.id == only] if only is not None else [])
-    rows = connection.execute(select(s.holds).where(*where).order_by(s.holds.c.opened_at))
-    found = []
-    for row in rows.all():
-        members = _members(connection, row.id)
-        if members:
-            found.append(_view(row, members, _orders(connection, row.id), stamp(now)))
-    return found
+    rows = connection.execute(select(s.holds).where(_open(only)).order_by(s.holds.c.opened_at))
+    waiting, orders, at = _members(connection, only), _orders(connection, only), stamp(now)
+    return [
+        _view(row, waiting[row.id], orders.get(row.id, []), at) for row in rows if row.id in waiting
+    ]
+
+
+def _open(only: int | None) -> ColumnElement[bool]:
+    is_open = s.holds.c.closed_at.is_(None)
+    return is_open if only is None else and_(is_open, s.holds.c.id == only)
 
 
 def split(found: Sequence[View]) -> tuple[list[View], list[View], list[View]]:
@@ -63,9 +65,9 @@ def waits(row: View) -> bool:
 
 def members(connection: Connection, hold_id: int) -> list[View]:
     """Who waits for it, oldest first, with what each costs and until when it may wait."""
-    orders = {str(row.id): row for row in _orders(connection, hold_id)}
+    orders = {str(row.id): row for row in _orders(connection, hold_id).get(hold_id, ())}
     found = []
-    for row in _members(connection, hold_id)[:MEMBERS_MAX]:
+    for row in _members(connection, hold_id).get(hold_id, [])[:MEMBERS_MAX]:
         one = {"member": row.member, "ref": row.ref, "label": row.label, "since": row.since}
         order = orders.get(row.ref) if row.member == "order" else None
         if order is not None:
@@ -93,54 +95,56 @@ def _view(row: Row[Any], waiting: Sequence[Row[Any]], orders: Sequence[Row[Any]]
     }
 
 
-def _members(connection: Connection, hold_id: int) -> list[Row[Any]]:
-    """Oldest first. An order that came by push and by poll is two rows, and one member."""
+def _members(connection: Connection, only: int | None) -> dict[int, list[Row[Any]]]:
+    """Of each open exception, oldest first. An order that came by push and by poll is two rows,
+    and one member."""
+    member = s.hold_members
     rows = connection.execute(
-        select(s.hold_members)
-        .where(s.hold_members.c.hold_id == hold_id, s.hold_members.c.closed_at.is_(None))
-        .order_by(s.hold_members.c.since, s.hold_members.c.ref)
+        select(member)
+        .join(s.holds, s.holds.c.id == member.c.hold_id)
+        .where(_open(only), member.c.closed_at.is_(None))
+        .order_by(member.c.since, member.c.ref)
     )
-    found: dict[str, Row[Any]] = {}
+    found: dict[int, dict[str, Row[Any]]] = {}
     for row in rows:
-        found.setdefault(row.label if row.member == "inbox" else f"{row.member}:{row.ref}", row)
-    return list(found.values())
+        name = row.label if row.member == "inbox" else f"{row.member}:{row.ref}"
+        found.setdefault(row.hold_id, {}).setdefault(name, row)
+    return {hold_id: list(members.values()) for hold_id, members in found.items()}
 
 
-def _orders(connection: Connection, hold_id: int) -> list[Row[Any]]:
-    """The open orders it keeps back: its members, those of its commands, and those of which a
-    newer revision is held."""
+def _orders(connection: Connection, only: int | None) -> dict[int, list[Row[Any]]]:
+    """The open orders each exception keeps back: its members, those of its commands, and those
+    of which a newer revision is held."""
     member, order = s.hold_members, s.orders
-    own = select(cast(member.c.ref, Integer)).where(
-        member.c.hold_id == hold_id, member.c.closed_at.is_(None)
+    number = cast(member.c.ref, Integer)
+    columns = ("id", "system", "number", "currency", "total_minor", "ship_by")
+    own = (
+        select(member.c.hold_id, *(order.c[name] for name in columns))
+        .join(s.holds, s.holds.c.id == member.c.hold_id)
+        .where(_open(only), member.c.closed_at.is_(None), order.c.state.not_in(_OVER))
     )
-    of_commands = select(s.outbox.c.order_id).where(
-        s.outbox.c.id.in_(own.where(member.c.member == "command"))
+    themselves = own.join(order, order.c.id == number).where(member.c.member == "order")
+    of_commands = (
+        own.join(s.outbox, s.outbox.c.id == number)
+        .join(order, order.c.id == s.outbox.c.order_id)
+        .where(member.c.member == "command")
     )
     of_records = (
-        select(order.c.id)
+        own.join(s.inbox, s.inbox.c.seq == number)
         .join(
-            s.inbox,
+            order,
             and_(
-                s.inbox.c.system == order.c.system,
-                s.inbox.c.external_id == order.c.external_id,
-                s.inbox.c.resource == "order",
+                order.c.system == s.inbox.c.system,
+                order.c.external_id == s.inbox.c.external_id,
             ),
         )
-        .where(s.inbox.c.seq.in_(own.where(member.c.member == "inbox")))
+        .where(member.c.member == "inbox", s.inbox.c.resource == "order")
     )
-    known = order.c.id
-    return list(
-        connection.execute(
-            select(order)
-            .where(
-                known.in_(own.where(member.c.member == "order"))
-                | known.in_(of_commands)
-                | known.in_(of_records),
-                order.c.state.not_in(_OVER),
-            )
-            .order_by(order.c.placed_at, order.c.id)
-        )
-    )
+    found: dict[int, dict[int, Row[Any]]] = {}
+    for query in (themselves, of_commands, of_records):
+        for row in connection.execute(query):
+            found.setdefault(row.hold_id, {})[row.id] = row
+    return {hold_id: [rows[key] for key in sorted(rows)] for hold_id, rows in found.items()}
 
 
 def _at_stake(orders: Sequence[Row[Any]]) -> dict[str, int]:
