@@ -65,12 +65,16 @@ async def reload(app: App) -> Items:
     raise ConfigError(problems)
 
 
-async def take(app: App, items: Items) -> None:
-    """These come into force, if nothing that is here speaks against them. Else ConfigError."""
+def refuse(app: App, items: Items) -> None:
+    """Raises ConfigError where something that is here speaks against these."""
     with app.store.read() as connection:
         problems = _problems(connection, app, app.network.items, items)
     if problems:
         raise ConfigError(problems)
+
+
+async def take(app: App, items: Items) -> None:
+    """These come into force; nothing speaks against them (`refuse`)."""
     await _bring(app, items, [])
 
 

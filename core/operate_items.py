@@ -35,11 +35,12 @@ async def map_word(app: App, words: dict[str, Any], *, plan: bool) -> dict[str, 
     before = read_file(path, file).decode("utf-8")
     after = items_edit.with_alias(before, file, line)
     items = items_of(app.config, app.network, after)
+    items_in_force.refuse(app, items)
     if not plan:
         items_edit.replace(path, file, after, line)
     try:
         await items_in_force.take(app, items)
-    except ConfigError:
+    except Exception:  # the state could not be written: file and state say the same again
         if not plan:
             items_edit.replace(path, file, before, line)
         raise

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from house import ENV, House, house
+from sqlalchemy.exc import IntegrityError
 from test_explaining import command
 
 from core import exceptions
@@ -228,6 +229,26 @@ async def test_map_writes_no_file_that_would_be_refused(h: House) -> None:
     assert h.causes() == ["unknown_sku:Tee"]
 
 
+async def test_a_map_that_could_not_be_kept_leaves_the_file_as_it_was(h: House) -> None:
+    await unknown(h)
+    await h.write(
+        "CREATE TRIGGER full BEFORE INSERT ON item_lists BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    with pytest.raises(IntegrityError):
+        await h.operate("map", system="shop", word="Tee", sku="TEA", by="Ann")
+    assert (h.folder / "items.yaml").read_text() == ITEMS
+    assert h.causes() == ["unknown_sku:Tee"]
+
+
+async def test_map_into_a_folder_nobody_may_write_says_the_row_to_add(h: House) -> None:
+    await unknown(h)
+    text = "aliases: [{sku: TEA, system: shop, their_sku: tea-100g}]\n"
+    (h.folder / "items.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="- {sku: TEA, system: shop, their_sku: Tee}"):
+        await h.operate("map", system="shop", word="Tee", sku="TEA", by="Ann")
+    assert (h.folder / "items.yaml").read_text() == text
+
+
 # ------------------------------------------------------------------ release, cancel
 
 
@@ -337,6 +358,20 @@ async def test_cancel_after_release_asks_the_warehouse_and_the_channel_ends_it(h
         assert prove(connection, h.app.network, h.clock.now()).findings == []
 
 
+async def test_the_channel_may_cancel_while_the_warehouse_is_asked(h: House) -> None:
+    order = await h.shop.place_order("TEA", 2)
+    await h.settle(30)
+    h.faults("depot", down=True)
+    await h.operate("cancel", order="shop:#000001", reason="looks like fraud", by="Ann")
+    await h.shop.cancel(order["id"])
+    await h.settle(60)
+    h.faults("depot")
+    await h.settle(400)
+    assert h.state("shop", order) == "cancelled"
+    assert h.causes() == []
+    assert h.sellable() == 20
+
+
 async def test_a_stopped_order_that_is_released_is_asked_for_again(h: House) -> None:
     order = await h.shop.place_order("TEA", 2)
     await h.settle(30)
@@ -425,6 +460,26 @@ async def test_a_plan_changes_nothing_and_names_exactly_what_then_leaves(
     await h.operate(verb, **words)
     await h.settle(10)  # a retried command is looked up first
     assert sorted(said) == sorted(await really(h))
+
+
+@pytest.mark.parametrize("verb", ["retry", "discard"])
+async def test_a_plan_names_what_waits_behind_a_dead_command(h: House, verb: str) -> None:
+    h.faults("books", status=422, only="POST /sales-orders")
+    await h.shop.place_order("TEA", 2)
+    await h.settle(30)
+    await h.depot.ship(h.waiting())
+    await h.settle(60)
+    h.faults("books")
+    await really(h)
+    words = {"ids": [h.command("book_order")["id"]]}
+    words |= {"reason": "in the books", "by": "Ann"} if verb == "discard" else {}
+    said = await planned(h, verb, **words)
+    behind = ["book_shipment", "book_invoice"]
+    asked = ["book_order", *behind] if verb == "retry" else behind
+    assert sorted(said) == sorted(("books", kind, "shop:#000001") for kind in asked)
+    await h.operate(verb, **words)
+    await h.settle(60)
+    assert {one[1] for one in await really(h)} >= {asked[0]}
 
 
 async def test_the_plan_of_a_replay_decides_the_records_and_undoes_that(h: House) -> None:

@@ -13,13 +13,17 @@ from typing import Any
 
 import pytest
 from house import House, house
+from sqlalchemy import Connection, select
 from test_explaining import command
 
-from core import subscriptions, views
+from core import commands, subscriptions, views
 from core.contract import Offer
 from core.errors import ConnectorError, Retry
+from core.model import BookInvoice
+from core.money import Money
 from core.prove import prove
-from core.verbs import Unknown
+from core.store import schema
+from core.verbs import Unknown, work_of
 from core.web.operations import _page
 
 SYSTEMS = ("shop", "market", "depot", "books")
@@ -319,6 +323,31 @@ async def test_by_hand_tells_nobody_and_its_units_have_left(h: House) -> None:
     assert "live, says Ann" in mail
 
 
+async def test_of_an_order_done_by_hand_nobody_is_told_anything_later(h: House) -> None:
+    await h.shop.place_order("TEA", 2)
+    await h.settle(60)
+    await h.operate("by-hand", order="shop:#000001", reason="packed", by="Ann")
+    await switch(h, "live")
+
+    def unit(connection: Connection) -> bool:
+        work = work_of(h.app, connection)
+        order = connection.execute(select(schema.orders)).one()
+        record = BookInvoice(
+            reference="truecount:shop:S000001:book_invoice:1",
+            order_reference=order.booked,
+            channel="shop",
+            number=order.number,
+            dated=h.clock.now(),
+            total=Money(2000, "EUR"),
+        )
+        return commands.ask(work, "books", "book_invoice", record, order_id=order.id)
+
+    assert not await h.app.store.write(unit)
+    await h.settle(60)
+    assert {state for *_, state in states(h)} == {"discarded"}
+    assert h.host.writes("books") == []
+
+
 async def test_by_hand_is_for_orders_from_before_only(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.sells(TEA=20)
@@ -411,7 +440,9 @@ async def test_a_plan_in_live_mode_names_what_then_leaves(
 async def test_no_subscription_is_made_in_plan_mode(tmp_path: Path) -> None:
     async with house(tmp_path, boutique=True) as h:
         await switch(h, "plan")
+        asked = len(h.wires["boutique"].sent)
         await subscriptions.ensure(h.app)
+        assert len(h.wires["boutique"].sent) == asked, "it is not even tried"
         assert h.host.writes("boutique") == []
         await switch(h, "live")
         await subscriptions.ensure(h.app)
