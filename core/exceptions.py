@@ -179,7 +179,8 @@ def _command(row: Row[Any], waiting: Sequence[Row[Any]], orders: Sequence[Row[An
         return f"truecount retry {many}"
     if cause.startswith("unknown_sku:"):
         word = shlex.quote(cause.partition(":")[2])
-        return f"truecount map {row.system} {word} YOUR-SKU --by NAME"
+        system = orders[0].system if orders else row.system  # of whoever still waits for it
+        return f"truecount map {system} {word} YOUR-SKU --by NAME"
     if cause.startswith("mapping:"):
         connector, _, resource = cause.split(":")[1].partition(".")
         return f"truecount mapping preview mappings/{connector}/{resource}.yaml"

@@ -215,6 +215,18 @@ async def test_map_adds_a_line_to_the_items_file_and_held_orders_go_on(h: House)
     assert json.loads(step["data"]) == {"by": "Ann", "word": "Tee"}
 
 
+async def test_the_word_of_another_channel_is_asked_for_next(h: House) -> None:
+    await unknown(h)
+    h.market.list_item("Tee", quantity=5)
+    await h.market.place_order("Tee", 1)
+    await h.settle(5)
+    assert view(h, "unknown_sku")["command"] == "truecount map shop Tee YOUR-SKU --by NAME"
+    await h.operate("map", system="shop", word="Tee", sku="TEA", by="Ann")
+    assert view(h, "unknown_sku")["command"] == "truecount map market Tee YOUR-SKU --by NAME"
+    await h.operate("map", system="market", word="Tee", sku="TEA", by="Ann")
+    assert h.causes() == []
+
+
 async def test_map_writes_no_file_that_would_be_refused(h: House) -> None:
     await unknown(h)
     h.folder.joinpath("items.yaml").chmod(0o640)
