@@ -4,8 +4,9 @@
 
 Each fake answers below `/<system>/`. Beside them are `/_control/<system>/<method>`
 (POST a JSON object of arguments: the fake's own method is called),
-`/_faults/<system>` (POST what shall go wrong; `{}` heals it) and `/_log/<system>`
-(the last calls, without bodies, queries or header values).
+`/_faults/<system>` (POST what shall go wrong; `{}` heals it), `/_log/<system>` (the last
+calls, without bodies, queries or header values) and `/_writes/<system>` (every call that
+was to change something there).
 
 A system with its own `port` is served there too, at `/`, and while it is `down`
 nobody listens on that port: the only honest way to be unreachable.
@@ -254,11 +255,13 @@ async def _managed(what: str, hosted: Hosted, rest: list[str], wanted: Any, *, a
         raise TypeError("arguments are a JSON object")
     if what == "_log":
         return list(hosted.log)
+    if what == "_writes":
+        return list(hosted.writes)
     if what == "_faults":
         return hosted.faults if asks else await _set_faults(hosted, wanted)
     if what == "_control" and len(rest) == 1:
         return await _controlled(hosted.fake, rest[0], wanted)
-    raise LookupError("there is _control, _faults and _log")
+    raise LookupError("there is _control, _faults, _log and _writes")
 
 
 async def _set_faults(hosted: Hosted, wanted: Mapping[str, Any]) -> Faults:
