@@ -447,3 +447,24 @@ async def test_no_subscription_is_made_in_plan_mode(tmp_path: Path) -> None:
         await switch(h, "live")
         await subscriptions.ensure(h.app)
         assert h.host.writes("boutique") != []
+
+
+async def test_the_fakes_count_every_write_of_a_whole_walk_and_no_read(tmp_path: Path) -> None:
+    """The counter that the other tests rest on."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=9)
+        await h.shop.place_order("TEA", 2)
+        await h.settle(30)
+        await h.depot.ship(h.waiting())
+        await h.settle(120)
+        for name in SYSTEMS:
+            sent = [one for one in h.wires[name].sent if not one.startswith("GET ")]
+            assert h.host.writes(name) == sent
+        assert {one.partition(": ")[2] for one in writes(h)} == {
+            "PUT /stock",
+            "POST /orders",
+            "POST /orders/S000001/shipments",
+            "POST /sales-orders",
+            "POST /deliveries",
+            "POST /invoices",
+        }
