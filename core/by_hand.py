@@ -12,7 +12,7 @@ from sqlalchemy import Row, select
 
 from core import claim_moves, endings, handover, holds, order_rows, stock, taking_back
 from core.lifecycle import State
-from core.store.schema import claims
+from core.store.schema import claims, shipments
 from core.work import Work
 
 BY_CHANNEL = "the channel"
@@ -21,12 +21,18 @@ _WHY = "the channel shows that all of it has left, and we sent nothing"
 
 def look(work: Work, row: Row[Any]) -> bool:
     """The channel shows that an order from before we were live has left: true, and it is over."""
-    if row.doc is None or not handover.is_open(work, row):
+    if row.doc is None or not handover.is_open(work, row) or _went_by_us(work, row):
         return False
     if not handover.has_left(order_rows.read(work, row)):
         return False
     over(work, row, by=BY_CHANNEL, reason=_WHY)
     return True
+
+
+def _went_by_us(work: Work, row: Row[Any]) -> bool:
+    """A parcel of it was asked for by us: the channel may show what we told it."""
+    parcel = select(shipments.c.id).where(shipments.c.order_id == row.id).limit(1)
+    return work.connection.execute(parcel).one_or_none() is not None
 
 
 def over(work: Work, row: Row[Any], *, by: str, reason: str) -> None:

@@ -138,7 +138,7 @@ def is_open(work: Work, row: Row[Any]) -> bool:
 
 
 def has_left(order: Order) -> bool:
-    """The channel shows every unit as shipped, and we have told it of no parcel."""
+    """The channel shows every unit as shipped."""
     wanted = [line for line in order.lines if line.shippable and line.quantity]
     return bool(wanted) and all(line.fulfilled >= line.quantity for line in wanted)
 

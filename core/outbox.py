@@ -5,6 +5,8 @@
        │          │ answer not seen: in_doubt ──▶ find ──▶ done | queued
        └──────────┘ refused: dead, the lane stops, a person reads why
 
+    planned ──▶ queued | in_doubt      where nothing is sent (core/handover.py), a person says when
+
 The attempt is committed before its first byte leaves, so after any crash a
 `sending` row is known to be in doubt (H21). Retrying lives here, durable and
 visible; nothing sleeps on a retry, the next try is a time in the database (a

@@ -245,6 +245,21 @@ async def test_an_order_the_channel_shows_as_shipped_is_over_and_told_to_nobody(
     assert findings(h) == []
 
 
+async def test_what_left_in_part_by_us_is_a_persons_to_say(tmp_path: Path) -> None:
+    """The channel shows as shipped what we have told it, too: no proof that all was by hand."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle(30)
+        await h.depot.ship(h.waiting(), lines=[{"sku": "TEA", "quantity": 1}])
+        await h.settle(60)
+        await switch(h, "plan")
+        await h.shop.ship_by_hand(order["id"])
+        await h.settle(60)
+        assert h.state("shop", order) == "released"
+        assert h.rows("SELECT * FROM handovers") == []
+
+
 async def test_history_that_has_left_before_we_came_is_not_shipped_again(h: House) -> None:
     h.lost_pushes.add("shop")
     order = await h.shop.place_order("TEA", 2)
