@@ -230,7 +230,7 @@ BUGS = (
     Bug(
         name="a command that was tried once is taken back all the same",
         file="core/taking_back.py",
-        old='    if command.state != "queued" or command.attempts:\n',
+        old='    if command.state not in ("queued", handover.PLANNED) or command.attempts:\n',
         new='    if command.state in ("done", "sending", "dead", "in_doubt"):\n',
         harness=f"{FLOWS}/test_taking_back.py::test_h24_what_was_tried_once_is_never_changed",
         says="assert",
