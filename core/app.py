@@ -23,7 +23,7 @@ import structlog
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from core import in_force, restored, set_back
+from core import handover, in_force, restored, set_back
 from core.breaker import Breaker
 from core.clock import Clock, local_day, stamp, unstamp
 from core.config import Config
@@ -158,6 +158,8 @@ async def open_state(app: App) -> None:
     def unit(connection: Connection) -> Steps:
         work = Work.begin(connection, app.network, app.seal, app.clock.now())
         in_force.put_in_force(work)
+        app.network = work.network = replace(app.network, live_since=handover.begin(work))
+        handover.show_all(work)
         set_back.to_now(work)
         restored.converge(work)
         told = work.finish()
@@ -165,6 +167,8 @@ async def open_state(app: App) -> None:
         return told
 
     (await app.store.write(unit)).tell()
+    if app.network.plan_words:
+        structlog.get_logger().warning("mode.plan", words=app.network.plan_words)
     crash_point("state.opened")
     app.gate.look()
     restore_health(app)
@@ -313,6 +317,7 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
             private=system.private,
             answers=manifest.answers,
             at_once=manifest.at_once,
+            plans=system.plans,
         ),
         wire,
         login,

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import holds
+from core import handover, holds
 from core.clock import stamp
 from core.codec import to_json
 from core.errors import InvariantBroken
@@ -62,6 +62,9 @@ def ask(
     if not _may_tell(work, system, kind, order_id):
         work.count("command.not_a_reader", f"{system} {kind}")
         return False
+    state = handover.begins_as(work, system, order_id)
+    if not state:  # somebody did this order by hand
+        return False
     row = _ASK(
         work.connection,
         system=system,
@@ -70,6 +73,8 @@ def ask(
         key=record.reference,
         order_id=order_id,
         record=work.seal.seal(to_json(record), aad(record.reference)),
+        state=state,
+        words=handover.WORDS if state == handover.PLANNED else "",
         safe_by=accepts.safe_by,
         urgency=URGENT if accepts.urgent else NORMAL,
         queued_at=stamp(work.now),
@@ -79,7 +84,13 @@ def ask(
         return False
     work.queued += 1
     _answer_came_first(work, system, record.reference)
-    work.steps.add(5, "command.queued", system=system, order_id=order_id, kind=kind, id=row.id)
+    planned = state == handover.PLANNED
+    words = {"words": handover.WORDS} if planned else {}
+    work.steps.add(
+        5, "command.queued", system=system, order_id=order_id, kind=kind, id=row.id, **words
+    )
+    if planned:
+        handover.show(work, order_id)
     return True
 
 
@@ -98,7 +109,9 @@ _SCOPES = Hot(
     select(orders.c.system, orders.c.location).where(orders.c.id == bindparam("order_id"))
 )
 
-_COLUMNS = "system kind lane key order_id record safe_by urgency queued_at due_at".split()
+_COLUMNS = (
+    "system kind lane key order_id record state words safe_by urgency queued_at due_at".split()
+)
 _ASK = Hot(
     insert(outbox)
     .values({name: bindparam(name) for name in _COLUMNS})

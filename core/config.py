@@ -74,7 +74,8 @@ def load_config(path: Path, env: Mapping[str, str], search: Sequence[Path] = ())
     fields = Fields(node, OPTIONS, problems)
     folder = path.absolute().parent
     mappings = folder / fields.text("mappings")
-    around = Around(folder=folder, mappings=mappings, env=env, search=search)
+    plans = fields.choice("mode") == "plan"
+    around = Around(folder=folder, mappings=mappings, env=env, search=search, plans=plans)
     systems = read_systems(fields, around)
     locations = _locations(fields, systems)
     ownership = Ownership(file, systems, locations, _owners(fields))

@@ -34,6 +34,7 @@ class Around:
     mappings: Path
     env: Mapping[str, str]
     search: Sequence[Path]
+    plans: bool = False  # `mode: plan` for the whole daemon
 
 
 def read_systems(fields: Fields, around: Around) -> dict[str, System]:
@@ -91,6 +92,7 @@ def _system(
         settings=_settings(fields, manifest, network),
         secrets=_secrets(fields, manifest, around),
         network=network,
+        plans=around.plans or fields.choice("mode") == "plan",
         ca_file=_ca_file(fields, around.folder),
         login_ends=_day(fields, "login_ends"),
         mappings=around.folder / own if own else around.mappings / manifest.name,

@@ -57,6 +57,7 @@ class System:
     settings: Mapping[str, str]
     secrets: Mapping[str, Secret]
     network: Literal["public", "private"]
+    plans: bool  # nothing is sent to it: `mode: plan`, its own or that of the whole daemon
     ca_file: Path | None
     mappings: Path
     every_s: Mapping[str, float]  # resource -> seconds, the manifest's own included

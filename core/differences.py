@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, Subquery, and_, func, or_, select
 
-from core import offers, views
+from core import handover, offers, views
 from core.clock import Window, stamp, unstamp
 from core.lifecycle import State
 from core.money import Money
@@ -187,7 +187,10 @@ def _open_bookings(
             kept.c.total.label("kept_total"),
             kept.c.currency.label("kept_currency"),
             kept.c.seen_at.label("kept_at"),
+            s.handovers.c.how.label("handed"),
+            s.handovers.c.by.label("handed_by"),
         )
+        .outerjoin(s.handovers, s.handovers.c.order_id == own.id)
         .outerjoin(asked, asked.c.order_id == own.id)
         .outerjoin(undone, undone.c.order_id == own.id)
         .outerjoin(kept, kept.c.order_id == own.id)
@@ -241,6 +244,9 @@ def _booking(
         minor=row.total_minor,
         currency=row.currency,
     )
+    if row.handed == handover.BY_HAND:
+        detail = f"done by hand before this was live, says {row.handed_by}"
+        return words.difference("explained", detail, since=row.captured_at)
     if row.asked_state is None:
         return _not_asked(row, kind, words, held)
     if row.asked_state != "done":

@@ -112,10 +112,16 @@ def cancel(work: Work, row: Row[Any], before: Order, order: Order) -> None:
     if not row.asked or taking_back.take_back(work, row, row.asked, "cancelled before it left"):
         finish_cancel(work, row.id)
         return
-    location, key = work.network.locations[row.location], _cancel_key(row)
     reason = "cancelled on the channel" if order.cancelled_at else "refunded on the channel"
+    ask_for_it_back(work, row, reason)
+
+
+def ask_for_it_back(work: Work, row: Row[Any], reason: str) -> None:
+    """The warehouse was asked for it and is asked to let it be: it decides (S15)."""
+    key = _cancel_key(row)
     record = CancelFulfillment(reference=key, target=row.asked, reason=reason)
-    commands.ask(work, location.ships, "cancel_fulfillment", record, order_id=row.id)
+    ships = work.network.locations[row.location].ships
+    commands.ask(work, ships, "cancel_fulfillment", record, order_id=row.id)
 
 
 def _cancel_key(row: Row[Any]) -> str:

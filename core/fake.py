@@ -53,6 +53,8 @@ class World:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     rng: random.Random = field(default_factory=lambda: random.Random(20261125))  # noqa: S311
     deliver: Deliver = nobody_listens
+    #: Calls that were to change something here, as they came: "POST /orders". A login is none.
+    writes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

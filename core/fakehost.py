@@ -4,8 +4,9 @@
 
 Each fake answers below `/<system>/`. Beside them are `/_control/<system>/<method>`
 (POST a JSON object of arguments: the fake's own method is called),
-`/_faults/<system>` (POST what shall go wrong; `{}` heals it) and `/_log/<system>`
-(the last calls, without bodies, queries or header values).
+`/_faults/<system>` (POST what shall go wrong; `{}` heals it), `/_log/<system>` (the last
+calls, without bodies, queries or header values) and `/_writes/<system>` (every call that
+was to change something there).
 
 A system with its own `port` is served there too, at `/`, and while it is `down`
 nobody listens on that port: the only honest way to be unreachable.
@@ -115,6 +116,7 @@ class Hosted:
             world.deliver = deliver
         elif self._hooks is not None:
             world.deliver = self._hooks.deliver
+        self.writes = world.writes
         module = importlib.import_module(f"connectors.{system.connector}.fake")
         self.fake: Any = module.Fake(world)
 
@@ -205,6 +207,10 @@ class FakeHost:
     def faults(self, name: str) -> Faults:
         return self._hosted[name].faults
 
+    def writes(self, name: str) -> list[str]:
+        """Calls that were to change something in this system, whatever it answered."""
+        return list(self._hosted[name].writes)
+
     def log(self, name: str) -> list[dict[str, Any]]:
         return list(self._hosted[name].log)
 
@@ -249,11 +255,13 @@ async def _managed(what: str, hosted: Hosted, rest: list[str], wanted: Any, *, a
         raise TypeError("arguments are a JSON object")
     if what == "_log":
         return list(hosted.log)
+    if what == "_writes":
+        return list(hosted.writes)
     if what == "_faults":
         return hosted.faults if asks else await _set_faults(hosted, wanted)
     if what == "_control" and len(rest) == 1:
         return await _controlled(hosted.fake, rest[0], wanted)
-    raise LookupError("there is _control, _faults and _log")
+    raise LookupError("there is _control, _faults, _log and _writes")
 
 
 async def _set_faults(hosted: Hosted, wanted: Mapping[str, Any]) -> Faults:

@@ -13,6 +13,7 @@ from sqlalchemy import Row, bindparam, func, literal_column, select, update
 
 from core import (
     aliases,
+    by_person,
     commands,
     endings,
     holds,
@@ -57,12 +58,14 @@ def advance(work: Work, order_id: int) -> None:
         rounding_limit_minor=work.network.rounding_limit_minor,
     )
     found += _not_whole(work, row, order, own)
-    _hold(work, row, found)
+    found, keeps = _as_decided(work, row, found)
+    _hold(work, row, found, keeps=bool(keeps))
     if not any(blocker.books for blocker in found):
         _book(work, row, order)
+    held = bool(keeps) or by_person.is_stopped(work, row)
     if not row.asked:
-        _ask(work, row, order, own, held=bool(found))
-    elif not found and row.state == State.HELD:
+        _ask(work, row, order, own, held=held)
+    elif not held and row.state == State.HELD:
         # The warehouse has it, and nothing holds it any more.
         order_rows.set_state(work, row, State.RELEASED)
 
@@ -159,7 +162,17 @@ def _not_whole(
     return found
 
 
-def _hold(work: Work, row: Row[Any], found: list[lifecycle.Blocker]) -> None:
+def _as_decided(
+    work: Work, row: Row[Any], found: list[lifecycle.Blocker]
+) -> tuple[list[lifecycle.Blocker], list[lifecycle.Blocker]]:
+    """What is left where a person has decided: of all, and of what keeps the goods back."""
+    waived = by_person.waived(work, row.id) if any(b.person for b in found) else {}
+    decided = [b for b in found if b.person and waived.get(_cause(row, b)) == b.reason]
+    left = [b for b in found if b not in decided or b.person == "ships"]
+    return left, [b for b in left if b not in decided]
+
+
+def _hold(work: Work, row: Row[Any], found: list[lifecycle.Blocker], *, keeps: bool) -> None:
     """Open what holds it now, close what no longer does. `late:` causes are a person's."""
     causes = {_cause(row, blocker): blocker for blocker in found}
     already = holds.open_causes(work, "order", str(row.id))
@@ -168,16 +181,22 @@ def _hold(work: Work, row: Row[Any], found: list[lifecycle.Blocker]) -> None:
         work.steps.add(4, "hold.closed", system=row.system, order_id=row.id, cause=cause)
     for cause, blocker in causes.items():
         if cause in already:
+            if blocker.cause in _OWN:  # the others are shared, and say nothing of one order
+                holds.say(work, cause, blocker.reason)
             continue
         holds.hold_order(work, row, cause=cause, reason=blocker.reason, next_step=blocker.next_step)
         work.steps.add(4, "order.held", system=row.system, order_id=row.id, cause=cause)
-    if found:
+    if keeps:
         order_rows.set_state(work, row, State.HELD)
+
+
+#: Causes that are of one order only.
+_OWN = ("total_does_not_tie", "short")
 
 
 def _cause(row: Row[Any], blocker: lifecycle.Blocker) -> str:
     """Money and stock are each order's own; words and SKUs are shared causes."""
-    if blocker.cause in ("total_does_not_tie", "short"):
+    if blocker.cause in _OWN:
         return f"{blocker.cause}:{row.system}:{row.external_id}"
     if blocker.cause.startswith("unknown_sku:"):
         return blocker.cause

@@ -6,7 +6,7 @@ closes by itself when its last member does. Nothing here decides; it remembers.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Row, bindparam, func, select, update
@@ -137,6 +137,33 @@ def close_cause(work: Work, cause: str, member: str, ref: str) -> bool:
     if hold_id is None:
         return False
     _leave(work, hold_id, member, ref)
+    return True
+
+
+def mark(
+    work: Work,
+    hold_id: int,
+    what: str,
+    *,
+    by: str,
+    values: Mapping[str, str | None],
+    said: str,
+) -> bool:
+    """A person took it, wrote to it or put it off: kept with it, and a step in the walk of each
+    of its orders. False: there is no such open exception."""
+    done = work.connection.execute(
+        update(holds).where(holds.c.id == hold_id, holds.c.closed_at.is_(None)).values(**values)
+    )
+    if not done.rowcount:
+        return False
+    members = work.connection.execute(
+        select(hold_members.c.member, hold_members.c.ref).where(
+            hold_members.c.hold_id == hold_id, hold_members.c.closed_at.is_(None)
+        )
+    ).all()
+    orders = [int(row.ref) for row in members if row.member == "order"]
+    for order_id in orders or (None,):
+        work.steps.add(4, f"hold.{what}", order_id=order_id, hold=hold_id, by=by, words=said)
     return True
 
 

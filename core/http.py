@@ -43,6 +43,9 @@ from core.wire import Lost, Raw, Wire
 #: (system, method, path with ids taken out, status or 0, seconds)
 Observer = Callable[[str, str, str, int, float], None]
 
+#: What a read may be asked with. A search may need a body (GraphQL); its connector says of each
+#: POST whether it writes, and is believed as it is about lost answers.
+_READING = frozenset({"GET", "HEAD", "POST"})
 #: A read is asked again within one attempt, so that a hiccup does not become a queue row.
 READ_TRIES = 3
 READ_TRIES_S = 10.0
@@ -64,6 +67,7 @@ class DoorSpec:
     answers: Mapping[int, str] = field(default_factory=dict)
     at_once: int = 4
     wait_max_s: float = 30.0
+    plans: bool = False  # nothing that changes anything there goes out (mode: plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +155,8 @@ class Door:
         cost: float = 1,
         expect: frozenset[int] = frozenset(),
     ) -> Answer:
+        if self._spec.plans and (writes or method not in _READING):
+            raise Retry(f"{self._spec.system} is connected in mode plan: nothing is sent to it")
         url = url_below(self._base, path, params, system=self._spec.system)
         content, kind = body_of(json, form, raw)
         ask = Ask(

@@ -131,6 +131,13 @@ def pending_of(
     return _PENDING_OF(connection, system=system, after=after, limit=limit).all()
 
 
+def chosen(connection: Connection, seqs: Sequence[int]) -> Sequence[Row[tuple[object, ...]]]:
+    """These rows, as far as they are pending."""
+    return connection.execute(
+        select(inbox).where(inbox.c.seq.in_(seqs), inbox.c.state == "pending").order_by(inbox.c.seq)
+    ).all()
+
+
 def waits(connection: Connection, system: str, resource: str) -> bool:
     """Is anything of this resource kept and not decided yet?"""
     return _WAITS(connection, system=system, resource=resource).one_or_none() is not None

@@ -161,11 +161,21 @@ class Intake:
         rows = [*rows, *more(rows[-1].seq, self._page - limit)]
         return rows[: many_readings.leading(rows)]
 
+    def decide(self, connection: Connection, seqs: Sequence[int], network: Network) -> None:
+        """Decide these rows inside a transaction of somebody else's, who may undo it."""
+        rows = inbox.chosen(connection, seqs)
+        understood = [self._understanding.of(row) for row in rows]
+        self._decide(connection, understood, self._clock.now(), network)
+
     def _decide(
-        self, connection: Connection, understood: Sequence[Understood], now: datetime
+        self,
+        connection: Connection,
+        understood: Sequence[Understood],
+        now: datetime,
+        network: Network | None = None,
     ) -> Outcome:
         outcome, began = Outcome(), self._clock.monotonic()
-        begin = partial(Work.begin, connection, self._network(), self._seal, now)
+        begin = partial(Work.begin, connection, network or self._network(), self._seal, now)
         for rows in many_readings.parts(understood):
             if len(rows) > 1:
                 self._together(begin, rows, outcome)

@@ -38,12 +38,18 @@ _Kits = Mapping[str, tuple[Mapping[str, int], int]]
 
 
 def load_items(
-    path: Path, file: str, *, systems: Collection[str], channels: Collection[str]
+    path: Path,
+    file: str,
+    *,
+    systems: Collection[str],
+    channels: Collection[str],
+    text: str | None = None,
 ) -> Items:
     """The items of a file; ConfigError with all problems of it and of its lists of aliases."""
     own = Problems(file, columns=True)
     lists: list[Problems] = []
-    fields = Fields(decode_yaml(read_file(path, file), file), TABLE, own)
+    written = read_file(path, file) if text is None else text.encode()
+    fields = Fields(decode_yaml(written, file), TABLE, own)
     kits = _kits(fields, own)
     aliases = Aliases(frozenset(systems), frozenset(channels))
     for row in fields.rows("aliases"):

@@ -65,6 +65,19 @@ async def reload(app: App) -> Items:
     raise ConfigError(problems)
 
 
+def refuse(app: App, items: Items) -> None:
+    """Raises ConfigError where something that is here speaks against these."""
+    with app.store.read() as connection:
+        problems = _problems(connection, app, app.network.items, items)
+    if problems:
+        raise ConfigError(problems)
+
+
+async def take(app: App, items: Items) -> None:
+    """These come into force; nothing speaks against them (`refuse`)."""
+    await _bring(app, items, [])
+
+
 def _problems(connection: Connection, app: App, before: Items, after: Items) -> list[Problem]:
     file = app.config.items.as_posix() if app.config.items else "items.yaml"
     return renames.problems(connection, app.network, file, before, after)

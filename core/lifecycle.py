@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Literal
 
 from core.model import Collector, Order, Payment
 from core.money import Money
@@ -30,6 +31,10 @@ class State(StrEnum):
 
 #: Payments that release nothing: not there yet, only a part, gone again.
 _NOT_EARNED = (Payment.PENDING, Payment.PART, Payment.VOID, Payment.REFUNDED)
+
+#: Causes that a person may decide about; the others need a fact. Money that does not tie is
+#: never booked on anybody's word, but the goods may leave.
+A_PERSON_MAY = ("payment:pending", "payment:part", "total_does_not_tie")
 
 #: Which state may follow which; docs/ARCHITECTURE.md is checked against this table.
 NEXT: dict[State, frozenset[State]] = {
@@ -49,6 +54,8 @@ class Blocker:
     reason: str
     next_step: str
     books: bool  # True: the ERP must wait as well, not only the warehouse
+    #: What a person may decide: nothing, that it ships and the books go on waiting, or both.
+    person: Literal["", "ships", "all"] = ""
 
 
 def revision_key(revision: str) -> tuple[int, float, str]:  # an int orders as one, unrounded
@@ -169,8 +176,10 @@ def _money(order: Order, limit: int) -> list[Blocker]:
                 f"the channel's total is {order.total}, its lines, tax, shipping and discounts "
                 f"add up to {document_total(order)}: {difference} is unexplained"
             ),
-            next_step="Compare the channel's order with `truecount trace`; correct the mapping.",
+            next_step="Compare the channel's order with `truecount trace`; correct the mapping."
+            " To ship it all the same, unbooked: `truecount release ORDER`.",
             books=True,
+            person="ships",
         )
     ]
 
@@ -194,6 +203,7 @@ def _channel_says_wait(order: Order) -> list[Blocker]:
                 reason=f"the channel says the payment is {order.payment}",
                 next_step="Nothing to do: it continues when the channel reports the payment.",
                 books=True,
+                person="all" if order.payment in (Payment.PENDING, Payment.PART) else "",
             )
         ]
     if not order.complete or not order.shippable:

@@ -120,6 +120,8 @@ class Network:
     rounding_limit_minor: int = 0
     rules: Rules = field(default_factory=Rules.none)
     publication: Policy = "shared"
+    plans: frozenset[str] = frozenset()  # systems nothing is sent to: `mode: plan`
+    live_since: Mapping[str, str] = field(default_factory=dict)  # those that were once: the end
     items: Items = field(default_factory=Items.none)
 
     def with_items(self, items: Items) -> Network:
@@ -133,6 +135,13 @@ class Network:
     def family(self, sku: str) -> frozenset[str]:
         """The items that draw on the same units: kits, and what is in them."""
         return self.items.family(sku)
+
+    @property
+    def plan_words(self) -> str:
+        """What every face says first while something is not sent; "" while all is."""
+        if not self.plans:
+            return ""
+        return f"Nothing is sent to {', '.join(sorted(self.plans))}: mode is plan."
 
     @property
     def tells_differences(self) -> bool:

@@ -50,11 +50,13 @@ def network_of(config: Config) -> Network:
         owners=config.ownership.owners(),
         rounding_limit_minor=config.rounding_limit_minor,
         publication=config.publish.policy,
+        plans=frozenset(name for name, s in systems.items() if s.plans),
     )
 
 
-def items_of(config: Config, network: Network) -> Items:
-    """The items of the file that `items:` names. Raises ConfigError with all its problems."""
+def items_of(config: Config, network: Network, text: str | None = None) -> Items:
+    """The items of the file that `items:` names; as they would be with `text` in it. Raises
+    ConfigError with all its problems."""
     if config.items is None:
         return Items(many_words=frozenset(network.channels))
     return load_items(
@@ -62,6 +64,7 @@ def items_of(config: Config, network: Network) -> Items:
         config.items.as_posix(),
         systems=config.systems,
         channels=network.channels,
+        text=text,
     )
 
 

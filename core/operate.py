@@ -6,8 +6,7 @@ running it takes the lock and does the same itself. Every verb is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -15,14 +14,19 @@ from sqlalchemy import Connection, func, select, update
 from core import (
     doubts,
     fulfillment,
+    handover,
     holds,
     intake,
     items_in_force,
     mappings_in_force,
+    operate_holds,
+    operate_items,
+    operate_orders,
     outbox,
     overrides,
     passes,
     readings,
+    rehearsal,
     restored,
     rules_in_force,
     silence,
@@ -30,45 +34,42 @@ from core import (
     taking_back,
 )
 from core.app import App
-from core.clock import written
-from core.errors import TruecountError
-from core.fields import quoted
 from core.mapping import preview_text
 from core.mapping.preview import Effect
 from core.rule_kinds import Override, StopSell
 from core.store import schema as s
+from core.verbs import Unknown, open_hold, said, until_of, work_of
 from core.work import Work
-
-VERBS = ("retry", "discard", "replay", "reload", "sweep", "accept", "stop-sell", "resume-sell")
-#: The longest reason an operator gives; it stands in tables and in the log.
-REASON_LETTERS_MAX = 200
-
-
-class Unknown(TruecountError):
-    """The operator named something that is not there; says what is."""
 
 
 async def operate(app: App, verb: str, words: dict[str, Any]) -> dict[str, Any]:
-    """Do one verb. Unknown says what is wrong with its words; LookupError: no such verb."""
-    if verb == "retry":
-        return await _retry(app, _ids(words), new_key=bool(words.get("new_key")))
-    if verb == "replay":
-        return await _replay(app, words)
-    if verb == "reload":
-        return await _reload(app, accepted=bool(words.get("yes")))
-    if verb == "discard":
-        return await _discard(app, words)
-    if verb == "accept":
-        return await _accept(app, words.get("hold"))
-    if verb == "sweep":
-        return await _sweep(
-            app, str(words.get("system", "")), words.get("resource"), full=bool(words.get("full"))
-        )
-    if verb == "stop-sell":
-        return await _stop_sell(app, words)
-    if verb == "resume-sell":
-        return await _resume_sell(app, words)
-    raise LookupError(verb)
+    """Do one verb; with the word `plan` only say what it would send (core/rehearsal.py).
+
+    Unknown says what is wrong with its words; LookupError: no such verb.
+    """
+    plan = bool(words.get("plan"))
+    if verb not in VERBS:
+        raise LookupError(verb)
+    if not plan:
+        return await _do(app, verb, words)
+    if verb not in PLANNED:
+        raise Unknown(f"`{verb}` has no plan: it sends nothing by itself")
+    own, seen = rehearsal.app_of(app)
+    return await _do(own, verb, words) | rehearsal.as_json(seen)
+
+
+async def _do(app: App, verb: str, words: dict[str, Any]) -> dict[str, Any]:
+    match verb:
+        case "sweep":
+            full = bool(words.get("full"))
+            return await _sweep(app, str(words.get("system", "")), words.get("resource"), full=full)
+        case "reload":
+            return await _reload(app, accepted=bool(words.get("yes")))
+        case "accept":
+            return await _accept(app, words.get("hold"))
+        case "map":
+            return await operate_items.map_word(app, words, plan=bool(words.get("plan")))
+    return await _BY_WORDS[verb](app, words)
 
 
 def _ids(words: dict[str, Any]) -> list[int]:
@@ -78,19 +79,17 @@ def _ids(words: dict[str, Any]) -> list[int]:
     return ids
 
 
-def _work(app: App, connection: Connection) -> Work:
-    return Work.begin(connection, app.network, app.seal, app.clock.now())
-
-
-async def _retry(app: App, ids: list[int], *, new_key: bool) -> dict[str, Any]:
-    """Dead commands (all, or these) are due again."""
+async def _retry(app: App, words: dict[str, Any]) -> dict[str, Any]:
+    """Dead commands (all, these, or those of one exception) are due again."""
+    ids, new_key = _ids(words), bool(words.get("new_key"))
 
     def unit(connection: Connection) -> int:
-        work = _work(app, connection)
+        work = work_of(app, connection)
         dead = connection.execute(
             select(s.outbox.c.id, s.outbox.c.order_id).where(s.outbox.c.state == "dead")
         ).all()
-        chosen = [row for row in dead if not ids or row.id in ids]
+        named = ids or _commands_of(connection, words)
+        chosen = [row for row in dead if named is None or row.id in named]
         for row in chosen:
             holds.close_member(work, "command", str(row.id))
             work.steps.add(5, "operator.retry", order_id=row.order_id, id=row.id)
@@ -101,14 +100,29 @@ async def _retry(app: App, ids: list[int], *, new_key: bool) -> dict[str, Any]:
     return {"retried": await app.store.write(unit)}
 
 
+def _commands_of(connection: Connection, words: dict[str, Any]) -> list[int] | None:
+    """The members of `--hold ID`; None: no exception was named."""
+    if words.get("hold") is None:
+        return None
+    hold = open_hold(connection, words)
+    refs = connection.execute(
+        select(s.hold_members.c.ref).where(
+            s.hold_members.c.hold_id == hold.id,
+            s.hold_members.c.member == "command",
+            s.hold_members.c.closed_at.is_(None),
+        )
+    ).scalars()
+    return [int(ref) for ref in refs]
+
+
 async def _discard(app: App, words: dict[str, Any]) -> dict[str, Any]:
     """These dead commands are given up for good; what waits behind them goes on."""
-    ids, why = _ids(words), f"{_said(words, 'by')}: {_said(words, 'reason')}"
+    ids, why = _ids(words), f"{said(words, 'by')}: {said(words, 'reason')}"
     if not ids:
         raise Unknown("name the commands to discard, as `truecount dead` prints them")
 
     def unit(connection: Connection) -> int:
-        work = _work(app, connection)
+        work = work_of(app, connection)
         rows = connection.execute(select(s.outbox).where(s.outbox.c.id.in_(ids))).all()
         states = {row.id: row.state for row in rows}
         for command in ids:
@@ -130,7 +144,7 @@ async def _replay(app: App, words: dict[str, Any]) -> dict[str, Any]:
         return await _replay_applied(app, words)
 
     def unit(connection: Connection) -> dict[str, Any]:
-        work = _work(app, connection)
+        work = work_of(app, connection)
         seqs = sorted(_chosen(connection, words.get("hold"), words.get("inbox")))
         done = _told(mappings_in_force.effects_of_replay(connection, app, seqs))
         count = intake.replay(work, seqs) if seqs else 0
@@ -177,7 +191,7 @@ async def _replay_applied(app: App, words: dict[str, Any]) -> dict[str, Any]:
         effects = mappings_in_force.effects_of_replay(connection, app, seqs)
         if not words.get("yes"):
             mappings_in_force.ask_first(effects, "replay --applied")
-        work = _work(app, connection)
+        work = work_of(app, connection)
         differ = any(not effect.nothing for effect in effects)
         count = intake.replay(work, seqs, state="applied") if differ else 0
         work.steps.add(4, "operator.replayed", system=system, resource=resource, count=count)
@@ -204,6 +218,10 @@ def _reconsider_held(work: Work, connection: Connection) -> None:
         fulfillment.reconsider(work, order_id)
 
 
+#: What a person decides about by another word.
+_RELEASED = (handover.CAUSE, f"{holds.LATE}operator:")
+
+
 async def _accept(app: App, hold: object) -> dict[str, Any]:
     """A person has seen to it: an exception that nothing else can close."""
 
@@ -213,7 +231,9 @@ async def _accept(app: App, hold: object) -> dict[str, Any]:
         ).one_or_none()
         if found is None:
             raise Unknown(f"no open exception has the number {hold}; see `truecount holds`")
-        work = _work(app, connection)
+        work = work_of(app, connection)
+        if found.cause.startswith(_RELEASED):
+            raise Unknown(f"`accept` is no answer to it: {found.next_step}")
         if found.cause.startswith("counter_reset:"):
             readings.forget_counters(work, found.system)
             count = intake.replay(work, _waiting(connection, found.id))
@@ -301,10 +321,10 @@ async def _stop_sell(app: App, words: dict[str, Any]) -> dict[str, Any]:
     override = Override(
         sku=_sku(app, words),
         channel=_channel(app, words),
-        by=_said(words, "by"),
-        reason=_said(words, "reason"),
+        by=said(words, "by"),
+        reason=said(words, "reason"),
         since=app.clock.now(),
-        until=_until(app, words),
+        until=until_of(app, words),
     )
     await rules_in_force.act(app, lambda work: overrides.stop(work, override))
     until = f"{override.until:%Y-%m-%d %H:%M %Z}" if override.until else "somebody resumes it"
@@ -314,7 +334,7 @@ async def _stop_sell(app: App, words: dict[str, Any]) -> dict[str, Any]:
 async def _resume_sell(app: App, words: dict[str, Any]) -> dict[str, Any]:
     """The rules of the file alone say again what is sold of this item."""
     sku, channel = _sku(app, words), _channel(app, words)
-    by = _said(words, "by") if words.get("by") else "an operator"
+    by = said(words, "by") if words.get("by") else "an operator"
 
     def change(work: Work) -> int:
         ended = overrides.resume(work, sku, channel, by)
@@ -352,21 +372,20 @@ def _channel(app: App, words: dict[str, Any]) -> str:
     return channel
 
 
-def _said(words: dict[str, Any], key: str) -> str:
-    text = " ".join(str(words.get(key, "")).split())
-    if not text or len(text) > REASON_LETTERS_MAX or not text.isprintable():
-        raise Unknown(f"--{key} is a text of at most {REASON_LETTERS_MAX} letters")
-    return text
-
-
-def _until(app: App, words: dict[str, Any]) -> datetime | None:
-    text = str(words.get("until", ""))
-    if not text:
-        return None
-    try:
-        until = written(text, app.network.zone, ends=True)
-    except ValueError as error:
-        raise Unknown(f"--until {quoted(text)} {error}") from None
-    if until <= app.clock.now():
-        raise Unknown(f"--until {quoted(text)} is over already")
-    return until
+#: Verbs that are told everything in words.
+_BY_WORDS: dict[str, Callable[[App, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+    "retry": _retry,
+    "replay": _replay,
+    "discard": _discard,
+    "stop-sell": _stop_sell,
+    "resume-sell": _resume_sell,
+    "release": operate_orders.release,
+    "by-hand": operate_orders.done_by_hand,
+    "cancel": operate_orders.cancel,
+    "assign": operate_holds.assign,
+    "note": operate_holds.note,
+    "snooze": operate_holds.snooze,
+}
+VERBS = frozenset(_BY_WORDS) | {"sweep", "reload", "accept", "map"}
+#: Verbs of which a plan can be asked.
+PLANNED = frozenset({"retry", "discard", "replay", "accept", "release", "by-hand", "cancel", "map"})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from core.fields import Option, Table
 
 POLICIES = ("shared", "split", "adaptive")
+MODES = ("live", "plan")
 LEVELS = ("debug", "info", "warning", "error")
 
 _COMPANY: Table = {
@@ -40,6 +41,14 @@ _COMPANY: Table = {
     ),
     "seal_key_old": Option(
         "secret", "The key before this one, while what it sealed is still to be read."
+    ),
+    "mode": Option(
+        "choice",
+        "plan: everything is read, understood, decided and kept, and nothing is sent: no command,\n"
+        "no stock number, no subscription. `truecount plan` lists what would be. So real accounts\n"
+        "are connected without fear (docs/operating.md). live: it is sent.",
+        default="live",
+        choices=MODES,
     ),
     "mappings": Option(
         "text",
@@ -116,6 +125,12 @@ _SYSTEMS: Table = {
         "allowed. Link-local and metadata addresses never are.",
         default="public",
         choices=("public", "private"),
+    ),
+    "systems.*.mode": Option(
+        "choice",
+        "plan: nothing is sent to this one, as if `mode: plan` stood above for it alone.",
+        default="live",
+        choices=MODES,
     ),
     "systems.*.settings": Option(
         "pairs", "What its connector asks for; see connectors/CONNECTOR/README.md."

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, insert, update
 
 from core import (
+    by_hand,
     commands,
     edits,
     endings,
@@ -77,6 +78,8 @@ def _capture(work: Work, system: str, order: Order) -> str:
         endings.finish_cancel(work, order_id)
         commands.never_asked(work, system, order.key)
         return "applied"
+    if by_hand.look(work, order_rows.by_id(work, order_id)):
+        return "applied"
     if order.reservable:
         fulfillment.claim_units(work, order_id)
     fulfillment.advance(work, order_id)
@@ -108,6 +111,8 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
     else:
         if before.cancelled_at is not None or lifecycle.is_refunded(before):
             endings.wanted_again(work, row)
+        if by_hand.look(work, order_rows.by_id(work, row.id)):
+            return "applied"
         taking_back.reopen(work, row)
         row = order_rows.by_id(work, row.id)
         edits.follow_lines(work, row, order)

@@ -5,6 +5,8 @@
        │          │ answer not seen: in_doubt ──▶ find ──▶ done | queued
        └──────────┘ refused: dead, the lane stops, a person reads why
 
+    planned ──▶ queued | in_doubt      where nothing is sent (core/handover.py), a person says when
+
 The attempt is committed before its first byte leaves, so after any crash a
 `sending` row is known to be in doubt (H21). Retrying lives here, durable and
 visible; nothing sleeps on a retry, the next try is a time in the database (a
@@ -159,7 +161,7 @@ class Outbox:
         return [row for row in rows if (system, row.lane) not in self._busy][:limit]
 
     def next_due(self, system: str) -> datetime | None:
-        if self._gate.shut:
+        if self._gate.shut or system in self._network().plans:
             return None
         with self._store.read() as connection:
             times = [
@@ -170,7 +172,7 @@ class Outbox:
 
     async def deliver_due(self, system: str, at_once: int) -> int:
         """One attempt for each due head, at most `at_once` in flight. Returns how many."""
-        if not await self._gate.opens():
+        if system in self._network().plans or not await self._gate.opens():
             return 0
         await self._write_ends(system)
         rows = self.due(system, at_once)

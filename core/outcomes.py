@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from core import claim_moves, endings, holds, order_rows, taking_back
+from core import by_person, claim_moves, endings, holds, order_rows, taking_back
 from core.contract import Receipt
 from core.lifecycle import State
 from core.store.schema import claims
@@ -32,6 +32,12 @@ def done(work: Work, command: Row[Any], receipt: Receipt) -> None:
     if command.kind == "fulfill_order":
         _accepted(work, command, receipt)
     elif command.kind == "cancel_fulfillment":
+        _let_go(work, command)
+
+
+def _let_go(work: Work, command: Row[Any]) -> None:
+    """The warehouse will not ship it: it is over, or waits for the person who stopped it."""
+    if not by_person.let_go(work, order_rows.by_id(work, command.order_id)):
         endings.finish_cancel(work, command.order_id)
 
 
@@ -84,7 +90,7 @@ def refused(work: Work, command: Row[Any], words: str) -> None:
     )
     if command.kind == "cancel_fulfillment":
         row = order_rows.by_id(work, command.order_id)
-        if row.state != State.CANCELLED:
+        if row.state != State.CANCELLED and not by_person.too_late(work, row, words):
             endings.too_late(work, row)
     holds.open_hold(
         work,

@@ -139,7 +139,7 @@ class Publisher:
 
     def next_due(self, system: str) -> datetime | None:
         """When this channel wants to be told something; now, if the feed moved."""
-        if self._gate.shut:
+        if self._gate.shut or system in self._network().plans:
             return None
         now = self._clock.now()
         blocked = max(self._resume_at.get(system, now), self._linger_until.get(system, now))
@@ -153,7 +153,7 @@ class Publisher:
 
     async def publish_once(self, system: str) -> int:
         """Tell one batch. Returns how many SKUs it settled; 0 when nothing is due."""
-        if not await self._gate.opens():
+        if system in self._network().plans or not await self._gate.opens():
             return 0
         resume_at = self._resume_at.get(system)
         if resume_at is not None and self._clock.now() < resume_at:

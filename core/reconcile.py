@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select
 
-from core import differences, outage_rows, overrides, unlisted, views
+from core import differences, exceptions, outage_rows, overrides, unlisted, views
 from core.clock import Window, local_day, stamp, unstamp
 from core.differences import Booking, Difference, Reads
 from core.lifecycle import State
@@ -60,6 +60,8 @@ class Reconciliation:
     drifts: list[dict[str, Any]] = field(default_factory=list)
     outages: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[dict[str, Any]] = field(default_factory=list)
+    snoozed: list[dict[str, Any]] = field(default_factory=list)
+    plan_words: str = ""  # what is not sent: stands before everything
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -100,7 +102,7 @@ def compare(
     stock_checked, stock_differences = differences.stock(connection, network, now, reads)
     found = [one.difference for one in bookings] + stock_differences
     found += unlisted.differences(connection, network)
-    needs = views.needs_you(connection)
+    needs, snoozed, waits = exceptions.split(exceptions.open_ones(connection, now))
     return Reconciliation(
         company=network.company,
         day=day,
@@ -114,8 +116,10 @@ def compare(
         money=_money(connection, network, window, bookings),
         differences=sorted(found, key=lambda one: KINDS.index(one.kind)),
         stock_checked=stock_checked,
-        needs_you=[row for row in needs if not row["cause"].startswith(views.WAITS + views.BESIDE)],
-        waits=[row for row in needs if row["cause"].startswith(views.WAITS)],
+        needs_you=needs,
+        snoozed=snoozed,
+        waits=waits,
+        plan_words=network.plan_words,
         oversold=views.oversold(connection),
         leave_soon=_leave_soon(connection, now),
         arrivals=_arrivals(connection, window),

@@ -12,7 +12,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
 
-from core import layout
+from core import exceptions, layout
 from core.clock import stamp, unstamp
 from core.layout import Bar, Section, Tile
 from core.money import Money
@@ -30,8 +30,9 @@ def subject(found: Reconciliation) -> str:
     verdict = found.verdict
     if verdict == "ATTENTION":
         verdict = f"{verdict} {found.attention}"
+    sent = "nothing is sent | " if found.plan_words else ""
     return (
-        f"[Truecount] {_plain(found.company)} {found.day} | {verdict} | "
+        f"[Truecount] {_plain(found.company)} {found.day} | {sent}{verdict} | "
         f"unexplained: {_unexplained_money(found)}, {units} units | oversold {_oversold(found)}"
     )
 
@@ -62,6 +63,7 @@ def sections(found: Reconciliation) -> list[Section]:
         *_money(found),
         _differences(found),
         _waits(found),
+        _snoozed(found),
         _stopped(found),
         _coverage(found),
         _arrivals(found),
@@ -90,9 +92,16 @@ def _verdict(found: Reconciliation) -> Section:
         f"{by_kind['unexplained']} unexplained, {by_kind['explained']} explained, "
         f"{by_kind['in_flight']} in flight; {found.stock_checked} stock numbers compared."
     )
+    if found.snoozed:
+        second += f" {len(found.snoozed)} put off, listed below."
+    title = f"{found.company}, {found.day:%A} {found.day.day} {found.day:%B %Y}"
+    words: tuple[str, ...] = (first, second)
+    if found.plan_words:
+        title = f"NOTHING IS SENT (mode: plan). {title}"
+        words = (f"{found.plan_words} `truecount plan` lists what would be.", *words)
     return Section(
-        title=f"{found.company}, {found.day:%A} {found.day.day} {found.day:%B %Y}",
-        words=(first, second),
+        title=title,
+        words=words,
         alarm=found.verdict == "ATTENTION",
         tiles=_tiles(found),
     )
@@ -139,7 +148,7 @@ def _do_today(found: Reconciliation) -> Section:
         (
             str(row["members"]),
             _age(found, row["since"]),
-            _reason(row),
+            _reason(row) + _stake(found, row),
             f"{row['next_step']} Details: truecount holds {row['id']}",
         )
         for row in found.needs_you
@@ -163,6 +172,18 @@ def _reason(row: dict[str, Any]) -> str:
     """Without the words of a refused command: a system may repeat the buyer in them."""
     reason = str(row["reason"])
     return reason.partition(": ")[0] if row["cause"].startswith("refused:") else reason
+
+
+def _stake(found: Reconciliation, row: dict[str, Any]) -> str:
+    """What it costs, until when, and who is on it. Not the note: it may name a buyer."""
+    said = []
+    if row["at_stake"]:
+        said.append(f"at stake {exceptions.at_stake(row)}")
+    if row["due"]:
+        said.append(f"first due {_clock(found, row['due'])}")
+    if row["assignee"]:
+        said.append(f"{_plain(row['assignee'])} is on it")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _blind_spots(found: Reconciliation) -> list[tuple[str, ...]]:
@@ -359,6 +380,28 @@ def _waits(found: Reconciliation) -> Section | None:
         words=("These orders go on when the channel says so. Nobody has to do anything.",),
         columns=("count", "since", "what"),
         rows=rows[:TODAY_MAX],
+        numbers=frozenset({0, 1}),
+    )
+
+
+def _snoozed(found: Reconciliation) -> Section | None:
+    """They do not alarm, and are counted: what was put off is not gone."""
+    if not found.snoozed:
+        return None
+    rows = tuple(
+        (
+            str(row["members"]),
+            _age(found, row["since"]),
+            _clock(found, row["snoozed"]),
+            _reason(row) + _stake(found, row),
+        )
+        for row in found.snoozed[:ROWS_MAX]
+    )
+    return Section(
+        title="Put off",
+        words=("These come back by themselves. `truecount holds ID` has them now.",),
+        columns=("count", "since", "until", "what"),
+        rows=rows,
         numbers=frozenset({0, 1}),
     )
 
@@ -613,7 +656,9 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
             {"id": one.id} | {name: getattr(one, name) for name in Difference.__slots__}
             for one in found.differences
         ],
+        "plan": found.plan_words,
         "needs_you": found.needs_you,
+        "snoozed": found.snoozed,
         "waits": found.waits,
         "leave_soon": found.leave_soon,
         "oversold": found.oversold,

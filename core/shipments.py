@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, update
 
 from core import (
+    by_person,
     claim_moves,
     commands,
     edits,
@@ -133,6 +134,8 @@ def _cancelled(work: Work, system: str, order_id: int) -> str:
     if row.state in (State.CANCELLED, State.SHIPPED):
         return "same"
     order = order_rows.read(work, row)
+    if by_person.is_stopped(work, row) and order.cancelled_at is None:
+        return "same"  # we asked for it, and its answer says the same
     if order.cancelled_at is not None or lifecycle.wants_nothing(order):
         endings.finish_cancel(work, order_id)
         return "applied"

@@ -24,6 +24,8 @@ async def ensure(app: App) -> None:
     if not public:
         return
     for name, connector in app.connectors.items():
+        if app.config.systems[name].plans:
+            continue  # a subscription is a write to its account; the sweep carries it meanwhile
         make = getattr(connector, "ensure_subscriptions", None)
         if not inspect.iscoroutinefunction(make):
             continue

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, update
 
-from core import holds
+from core import handover, holds
 from core.clock import stamp
 from core.restored import LOOK_FIRST
 from core.store.schema import ENDED, meta, orders, outbox
@@ -78,10 +78,12 @@ def end(work: Work, command: Row[Any], state: str, why: str) -> None:
         id=command.id,
         words=why[:200],
     )
+    if command.state == handover.PLANNED:
+        handover.show(work, command.order_id)
 
 
 def _never_left(work: Work, command: Row[Any]) -> bool:
-    if command.state != "queued" or command.attempts:
+    if command.state not in ("queued", handover.PLANNED) or command.attempts:
         return False
     behind = work.connection.execute(
         select(func.count())

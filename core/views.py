@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, case, distinct, func, or_, select
+from sqlalchemy import Connection, Row, case, func, or_, select
 
-from core import commands, exchanges, movements, outage_rows
+from core import commands, exceptions, exchanges, outage_rows
 from core import oversold as promised
 from core.clock import stamp, unstamp
 from core.codec import from_json
@@ -32,10 +32,6 @@ View = dict[str, Any]
 ROWS_MAX = 200
 #: Attempts of one command that are shown, the last ones.
 ATTEMPTS_MAX = 20
-#: Holds that end by themselves when the channel says so; nobody has to do anything.
-WAITS = ("payment:", "channel_holds", "test_order", movements.GAP)
-#: Holds that are shown beside the others, with the orders they endanger.
-BESIDE = (promised.CAUSE,)
 
 
 # ------------------------------------------------------------------ status
@@ -44,12 +40,14 @@ BESIDE = (promised.CAUSE,)
 def status(connection: Connection, network: Network, now: datetime) -> View:
     """Is everything alive, and what needs a person: the 08:00 question."""
     day = now.date().isoformat()
-    open_ones = needs_you(connection)
+    needs, snoozed, waits = exceptions.split(exceptions.open_ones(connection, now))
     return {
+        "mode": network.plan_words or "live",
         "at": stamp(now),
         "company": network.company,
-        "needs_you": [row for row in open_ones if not row["cause"].startswith(WAITS + BESIDE)],
-        "waits": [row for row in open_ones if row["cause"].startswith(WAITS)],
+        "needs_you": needs,
+        "snoozed": snoozed,
+        "waits": waits,
         "orders": _counts(connection, s.orders.c.state),
         "inbox": _counts(connection, s.inbox.c.state),
         "outbox": _by_system(connection),
@@ -69,40 +67,6 @@ def _batches(network: Network) -> dict[str, int]:
 def _counts(connection: Connection, column: Any) -> View:
     rows = connection.execute(select(column, func.count()).group_by(column))
     return {str(word): int(count) for word, count in rows}
-
-
-_REF = s.hold_members.c.member + ":" + s.hold_members.c.ref
-#: An order that came by push and by poll is two rows that wait, and one order.
-_MEMBERS = func.count(
-    distinct(case((s.hold_members.c.member == "inbox", s.hold_members.c.label), else_=_REF))
-)
-
-
-def needs_you(connection: Connection) -> list[View]:
-    """Open exceptions, one per cause, oldest first."""
-    rows = connection.execute(
-        select(
-            s.holds,
-            _MEMBERS.label("members"),
-            func.min(s.hold_members.c.since).label("oldest"),
-        )
-        .join(s.hold_members, s.hold_members.c.hold_id == s.holds.c.id)
-        .where(s.holds.c.closed_at.is_(None), s.hold_members.c.closed_at.is_(None))
-        .group_by(s.holds.c.id)
-        .order_by(s.holds.c.opened_at)
-    )
-    return [
-        {
-            "id": row.id,
-            "system": row.system,
-            "cause": row.cause,
-            "reason": row.reason,
-            "next_step": row.next_step,
-            "members": row.members,
-            "since": row.oldest,
-        }
-        for row in rows
-    ]
 
 
 def _by_system(connection: Connection) -> list[View]:
@@ -306,7 +270,15 @@ def _holds_of(connection: Connection, member: str, ref: str) -> list[View]:
         .where(s.hold_members.c.member == member, s.hold_members.c.ref == ref)
     )
     return [
-        {"cause": r.cause, "reason": r.reason, "next_step": r.next_step, "closed_at": r.gone_at}
+        {
+            "id": r.id,
+            "cause": r.cause,
+            "reason": r.reason,
+            "next_step": r.next_step,
+            "closed_at": r.gone_at,
+            "assignee": r.assignee,
+            "note": r.note,
+        }
         for r in rows
     ]
 
@@ -329,20 +301,6 @@ def documents(connection: Connection) -> list[View]:
 
 
 # ------------------------------------------------------------------ holds, dead
-
-
-def members(connection: Connection, hold_id: int) -> list[View]:
-    rows = connection.execute(
-        select(s.hold_members)
-        .where(s.hold_members.c.hold_id == hold_id, s.hold_members.c.closed_at.is_(None))
-        .order_by(s.hold_members.c.since)
-        .limit(ROWS_MAX)
-    )
-    found: dict[str, View] = {}
-    for row in rows:
-        one = {"member": row.member, "ref": row.ref, "label": row.label, "since": row.since}
-        found.setdefault(row.label if row.member == "inbox" else f"{row.member}:{row.ref}", one)
-    return list(found.values())
 
 
 def dead(connection: Connection) -> list[View]:

@@ -150,6 +150,8 @@ class Fake:
         if operation is None:
             return JSONResponse(problems("NotFound", "No such path."), 404)
         self.log.append(operation)
+        if request.method != "GET":
+            self.world.writes.append(operation)
         bare = {"x-amzn-RequestId": f"{self.world.rng.getrandbits(64):016x}"}
         refusal = self._unauthorized(request, names)
         if refusal:

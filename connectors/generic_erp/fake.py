@@ -57,6 +57,8 @@ class Fake:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET":
+            self._world.writes.append(f"{scope['method']} {scope['path']}")
         key = self._world.settings.get("api_key", "erp-key")
         if (b"x-api-key", key.encode()) not in scope.get("headers", []):
             refusal = JSONResponse({"message": "unknown key"}, status_code=401)

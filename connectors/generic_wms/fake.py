@@ -91,6 +91,8 @@ class Fake:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET":
+            self._world.writes.append(f"{scope['method']} {scope['path']}")
         if not self._knows(scope):
             await _refused(401, "no_login", "the token is wrong")(scope, receive, send)
             return

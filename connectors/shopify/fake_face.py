@@ -118,6 +118,8 @@ class Face:
         return status, words, answer
 
     def _run(self, operation: Operation, variables: Mapping[str, Any]) -> tuple[int, Node]:
+        if operation.kind == "mutation":
+            self._world.writes.append(" ".join(root.name for root in operation.below))
         cost = 10 if operation.kind == "mutation" else 1 + _points(operation.below)
         if cost > QUERY_POINTS_MAX:
             return 200, _errors(Refused(f"Query cost is {cost}", "MAX_COST_EXCEEDED"))

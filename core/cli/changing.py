@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
 from core import items_in_force, mappings_in_force, operate, rules_in_force
 from core.app import build, open_state
+from core.cli import planning
 from core.cli.opened import configured
 from core.cli.text import emit_json
 from core.clock import SystemClock
@@ -19,10 +22,12 @@ from core.errors import ConfigError, Problem, Retry, TruecountError
 from core.serving import token_path
 
 FINE = 0
+Verb = Callable[[str, str], argparse.ArgumentParser]
 #: What a verb may be told; the daemon is sent those that were given.
 WORDS = (
     *("ids", "new_key", "hold", "inbox", "system", "resource", "full", "yes", "applied"),
     *("sku", "channel", "reason", "by", "until"),
+    *("order", "word", "name", "text", "for", "plan"),
 )
 
 
@@ -36,6 +41,7 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
 
     retry = verb("retry", "send dead commands again, after their cause was corrected")
     retry.add_argument("ids", nargs="*", type=int, metavar="ID", help="default: all dead ones")
+    retry.add_argument("--hold", type=int, metavar="ID", help="those of one exception")
     retry.add_argument("--new-key", action="store_true", help="for a system that demands a new key")
     discard = verb("discard", "give dead commands up for good; what waits behind them goes on")
     discard.add_argument("ids", nargs="+", type=int, metavar="ID", help="as `dead` prints them")
@@ -56,8 +62,13 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     reload.add_argument(
         "--yes", action="store_true", help="also where a mapping alters what is posted already"
     )
+    for parser in (retry, discard, replay):
+        _plan(parser)
     accept = verb("accept", "close an exception only a person can close, after seeing to it")
     accept.add_argument("hold", type=int, metavar="ID", help="as `truecount holds` prints it")
+    _plan(accept)
+    _add_decisions(verb)
+    _add_marks(verb)
     sweep = verb("sweep", "read one system now")
     sweep.add_argument("system", metavar="SYSTEM")
     sweep.add_argument("resource", nargs="?", metavar="RESOURCE")
@@ -78,6 +89,57 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     resume.add_argument("--by", metavar="NAME", help="who says so")
 
 
+def _add_decisions(verb: Verb) -> None:
+    """What a person decides about orders and unknown words."""
+    release = verb("release", "let held orders go on, where their hold says that a person may")
+    by_hand = verb("by-hand", "orders from before this was live that somebody did by hand")
+    for parser in (release, by_hand):
+        parser.add_argument("order", nargs="?", metavar="SYSTEM:ORDER", help="one order")
+        parser.add_argument("--hold", type=int, metavar="ID", help="all orders of one exception")
+        _reason(parser)
+    cancel = verb("cancel", "keep an order back, ask the warehouse for it; its channel ends it")
+    cancel.add_argument("order", metavar="SYSTEM:ORDER")
+    _reason(cancel)
+    named = verb("map", "say which item a system means by a word: written into the items file")
+    named.add_argument("system", metavar="SYSTEM")
+    named.add_argument("word", metavar="WORD", help="as the system writes it, letter for letter")
+    named.add_argument("sku", metavar="SKU", help="yours")
+    _by(named)
+    for parser in (release, by_hand, cancel, named):
+        _plan(parser)
+
+
+def _add_marks(verb: Verb) -> None:
+    """What a person says of an exception itself."""
+    assign = verb("assign", "say who is on an exception")
+    note = verb("note", "write down what is known of an exception")
+    snooze = verb("snooze", "put an exception off: it does not alarm, and comes back by itself")
+    for parser in (assign, note, snooze):
+        parser.add_argument("hold", type=int, metavar="ID", help="as `truecount holds` prints it")
+        _by(parser)
+    assign.add_argument("name", metavar="NAME")
+    note.add_argument("text", metavar="TEXT")
+    snooze.add_argument("--for", metavar="TIME", help="like 4h or 2d")
+    snooze.add_argument("--until", metavar="TIME", help='like "2026-11-12 18:00"')
+
+
+def _reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it is kept")
+    _by(parser)
+
+
+def _by(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by", default=getpass.getuser(), metavar="NAME", help="who says so (default: your login)"
+    )
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plan", action="store_true", help="only print what it would send; nothing is changed"
+    )
+
+
 def _run(options: argparse.Namespace) -> int:
     config = configured(options.config)
     words = {
@@ -91,6 +153,8 @@ def _run(options: argparse.Namespace) -> int:
     said = done.pop("said", [])
     if options.json:
         emit_json(done)
+    elif done.get("plan"):
+        planning.print_rehearsal(options.verb, done)
     else:
         print("\n".join(said)) if said else None
         done.pop("changes", None)

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core import explain, report, views
+from core import exceptions, explain, report, views
 from core.cli.opened import Opened, opened
 from core.cli.reporting import compared
 from core.cli.scene import SECRETS, Refused, Remote, Scene
@@ -412,7 +412,7 @@ class Play:
         self._breathe()
 
     def _needs_you(self) -> None:
-        needs = self._look(lambda own: views.needs_you(own.connection))
+        needs = self._look(lambda own: exceptions.open_ones(own.connection, own.now))
         for row in needs:
             say(f"\n    needs you: {row['reason']}")
             say(f"               {row['next_step']}")

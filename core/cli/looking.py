@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from core import overrides, views
+from core import exceptions, overrides, views
 from core.app import seal_of
 from core.cli.opened import Opened, opened
 from core.cli.text import age, emit_json, local, plural, since, table
+from core.clock import unstamp
 from core.money import Money
 
 FINE, FINDINGS, WRONG = 0, 1, 2
@@ -51,7 +52,9 @@ def _status(options: argparse.Namespace) -> int:
     if options.json:
         emit_json(found)
         return FINDINGS if trouble else FINE
+    _print_plan_words(own)
     _print_needs(found["needs_you"], own)
+    _print_put_off(found["snoozed"], own.config.company.timezone)
     for row in found["oversold"]:
         print(f"  oversold by {row['units']}: {row['sku']} at {row['location']}")
         print(f"      in danger: {', '.join(row['orders'])}")
@@ -97,9 +100,45 @@ def _print_needs(needs: list[dict[str, Any]], own: Opened) -> None:
         return
     print(f"{plural(len(needs), 'thing')} need{'s' if len(needs) == 1 else ''} you:")
     for row in needs:
-        label = plural(row["members"], "record")
-        print(f"\n  [{row['id']}] {row['reason']}")
-        print(f"      {label}, since {since(row['since'], own.now)}. {row['next_step']}")
+        _print_exception(row, own)
+
+
+def _print_exception(row: dict[str, Any], own: Opened) -> None:
+    """Why, how much of it, who is on it, and the words to type next."""
+    zone = own.config.company.timezone
+    said = [plural(row["members"], "record"), f"since {since(row['since'], own.now)}"]
+    if row["at_stake"]:
+        said.append(f"{exceptions.at_stake(row)} at stake")
+    if row["due"]:
+        said.append(f"first due {_until(row['due'], own)}")
+    print(f"\n  [{row['id']}] {row['reason']}")
+    print(f"      {', '.join(said)}")
+    if row["assignee"] or row["note"]:
+        who = f"{row['assignee']} is on it" if row["assignee"] else "nobody is on it"
+        print(f"      {who}{': ' + row['note'] if row['note'] else ''}")
+    if row["snoozed"]:
+        print(f"      put off until {local(row['snoozed'], zone)}")
+    print(f"      {row['next_step']}")
+    if row["command"]:
+        print(f"      > {row['command']}")
+
+
+def _until(due: str, own: Opened) -> str:
+    """A deadline with the time that is left, or that it is over."""
+    left = (unstamp(due) - own.now).total_seconds()
+    words = f"in {age(left)}" if left >= 0 else f"{age(-left)} ago"
+    return f"{local(due, own.config.company.timezone)} ({words})"
+
+
+def _print_put_off(rows: list[dict[str, Any]], zone: ZoneInfo) -> None:
+    for row in rows:
+        print(f"Put off until {local(row['snoozed'], zone)}: [{row['id']}] {row['reason']}")
+
+
+def _print_plan_words(own: Opened) -> None:
+    """Before everything else: what is not sent."""
+    if own.network.plan_words:
+        print(f"{own.network.plan_words} `truecount plan` lists what would be.\n")
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -143,6 +182,8 @@ def _print_trace(order: dict[str, Any], zone: ZoneInfo) -> None:
             f"closed {local(hold['closed_at'], zone)}" if hold["closed_at"] else hold["next_step"]
         )
         print(f"\n  held: {hold['reason']}\n        {gone}")
+        if hold["assignee"] or hold["note"]:
+            print(f"        {hold['assignee'] or 'nobody'} is on it. {hold['note']}".rstrip())
 
 
 # ------------------------------------------------------------------ holds, dead
@@ -150,19 +191,53 @@ def _print_trace(order: dict[str, Any], zone: ZoneInfo) -> None:
 
 def _holds(options: argparse.Namespace) -> int:
     with opened(options.config) as own:
-        needs = views.needs_you(own.connection)
-        chosen = [row for row in needs if options.hold in (None, row["id"])]
+        chosen = exceptions.open_ones(own.connection, own.now, options.hold)
         for row in chosen:
             if options.hold is not None or options.json:
-                row["who"] = views.members(own.connection, row["id"])
+                row["who"] = exceptions.members(own.connection, row["id"])
+    needs = [row for row in chosen if not row["snoozed"] and not exceptions.waits(row)]
+    if options.hold is not None and not chosen:
+        print(f"There is no open exception {options.hold}.", file=sys.stderr)
+        return WRONG
     if options.json:
         emit_json(chosen)
-        return FINDINGS if chosen else FINE
-    _print_needs(chosen, own)
-    for row in chosen:
-        for member in row.get("who", []):
-            print(f"      {member['label']}, since {since(member['since'], own.now)}")
-    return FINDINGS if chosen else FINE
+    elif options.hold is not None:
+        _print_plan_words(own)
+        _print_exception(chosen[0], own)
+        print(_who(chosen[0], own))
+    else:
+        _print_plan_words(own)
+        _print_needs(needs, own)
+        _print_others(chosen, own)
+    return FINDINGS if needs else FINE
+
+
+def _print_others(chosen: list[dict[str, Any]], own: Opened) -> None:
+    """What nobody has to do anything about: it ends by itself, or was put off."""
+    waits = [row for row in chosen if exceptions.waits(row) and not row["snoozed"]]
+    if waits:
+        print("\nThese end by themselves:")
+    for row in waits:
+        _print_exception(row, own)
+    put_off = [row for row in chosen if row["snoozed"]]
+    print() if put_off else None
+    _print_put_off(put_off, own.config.company.timezone)
+
+
+def _who(row: dict[str, Any], own: Opened) -> str:
+    """The members, what each costs and until when it may wait."""
+    rows = [
+        {
+            "who": one["label"],
+            "since": since(one["since"], own.now),
+            "total": one.get("total"),
+            "due": _until(one["due"], own) if one.get("due") else None,
+        }
+        for one in row["who"]
+    ]
+    columns = [name for name in ("who", "since", "total", "due") if any(one[name] for one in rows)]
+    more: int = row["members"] - len(rows)
+    return "\n" + table(rows, columns, indent="      ") + (f"\n      and {more} more" * (more > 0))
 
 
 def _dead(options: argparse.Namespace) -> int:

@@ -123,7 +123,7 @@ def _check(options: argparse.Namespace) -> int:
         (found["aliases"], "aliases"), (found["kits"], "kits"), (found["rules"], "offer rules"),
     ):  # fmt: skip
         counts += f", {count} {noun}" if count else ""
-    print(f"{options.config} is fine: {counts}.\n")
+    print(f"{options.config} is fine: {counts}. {network.plan_words}".rstrip() + "\n")
     print("Every number and its one owner")
     print(table(owners, ["number", "of", "owner"], indent="  "))
     return FINE

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 #: Raised by one with every change of a table, beside a revision in `migrations/versions`; a
 #: newer database refuses an older program.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: The oldest schema a state is brought up from.
 SCHEMA_OLDEST = 1
 #: Keys of `meta` that only a backup has: when it was taken, and which key sealed it.
@@ -507,6 +507,9 @@ holds = Table(
     _word("next_step"),
     _instant("opened_at", nullable=False),
     _instant("closed_at"),
+    _word("assignee", ""),  # who is on it
+    _word("note", ""),
+    _instant("snoozed_until"),  # it does not alarm before that
 )
 Index("hold_open", holds.c.cause, unique=True, sqlite_where=holds.c.closed_at.is_(None))
 
@@ -523,12 +526,35 @@ hold_members = Table(
 )
 Index("holds_of_member", hold_members.c.member, hold_members.c.ref)
 
+#: A cause that a person has decided about for one order: it keeps the order back no more.
+waivers = Table(
+    "waivers",
+    metadata,
+    Column("order_id", Integer, primary_key=True),
+    Column("cause", String, primary_key=True),
+    _word("about"),  # what the exception said: if it says something else, it is another decision
+    _word("by"),
+    _word("reason"),
+    _instant("at", nullable=False),
+)
+
+#: What was said of an order from before its systems were live. how: ours | by_hand
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("order_id", Integer, primary_key=True),
+    _word("how"),
+    _word("by"),
+    _word("reason"),
+    _instant("at", nullable=False),
+)
+
 # ------------------------------------------------------------- 5 told
 
 #: A command that is over: done; never left and not wanted any more; given up for good.
 ENDED = ("done", "taken_back", "discarded")
 
-#: state: queued | sending | waiting | in_doubt | dead, or ended. FIFO within a lane.
+#: state: queued | planned | sending | waiting | in_doubt | dead, or ended. FIFO within a lane.
 outbox = Table(
     "outbox",
     metadata,

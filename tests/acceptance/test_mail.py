@@ -77,7 +77,9 @@ def a_day(**changes: object) -> Reconciliation:
             {"id": 1, "system": "webshop", "cause": "mapping:…", "members": 6,
              "reason": 'payment "KLARNA_LATER" is not in choices.payment',
              "next_step": "Add the word to mappings/shopify/order.yaml, line 58.",
-             "since": "2026-11-25T01:10:00.000000Z"},
+             "since": "2026-11-25T01:10:00.000000Z", "at_stake": {"EUR": 4_100, "USD": 12_480},
+             "due": "2026-11-25T20:00:00.000000Z", "assignee": "Ann", "note": "asked Bob Buyer",
+             "snoozed": None},
         ],
         oversold=[
             {"sku": "LAMP", "location": "east", "units": 1,

@@ -12,7 +12,7 @@ from house import ENV, House, house
 
 from core import retention
 from core.cli import main
-from core.operate import Unknown
+from core.verbs import Unknown
 
 BUYER = ("Alex Example", "1 Sample Street", "01067", "alex@example.com")
 

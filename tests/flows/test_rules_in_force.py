@@ -13,7 +13,7 @@ from core import overrides, rules_in_force
 from core.app import put_right
 from core.errors import Busy, ConfigError
 from core.networking import network_of
-from core.operate import Unknown
+from core.verbs import Unknown
 
 NONE = "rules: []\n"
 CAP = "rules:\n  - {sku: TEA, channel: shop, cap: 4}\n"

@@ -230,7 +230,7 @@ BUGS = (
     Bug(
         name="a command that was tried once is taken back all the same",
         file="core/taking_back.py",
-        old='    if command.state != "queued" or command.attempts:\n',
+        old='    if command.state not in ("queued", handover.PLANNED) or command.attempts:\n',
         new='    if command.state in ("done", "sending", "dead", "in_doubt"):\n',
         harness=f"{FLOWS}/test_taking_back.py::test_h24_what_was_tried_once_is_never_changed",
         says="assert",
@@ -383,5 +383,64 @@ BUGS = (
         harness=KITS,
         says="in the_warehouse_has_no_order_twice",
         examples=20,
+    ),
+    # ------------------------------------------------------------------ mode: plan, exceptions
+    Bug(
+        name="in plan mode the door lets a write out",
+        file="core/http.py",
+        old="        if self._spec.plans and (writes or method not in _READING):\n",
+        new="        if self._spec.plans and method not in _READING:\n",
+        harness=f"{FLOWS}/test_plan_mode.py::test_the_door_itself_lets_no_write_out",
+        says=re.escape("depot: POST /orders"),
+    ),
+    Bug(
+        name="in plan mode numbers are told",
+        file="core/publish.py",
+        old="        if system in self._network().plans or not await self._gate.opens():\n",
+        new="        if not await self._gate.opens():\n",
+        harness=f"{FLOWS}/test_plan_mode.py::test_in_plan_mode_no_system_is_written_to",
+        says=re.escape('assert h.rows("SELECT * FROM told") == []'),
+    ),
+    Bug(
+        name="in plan mode what was in doubt is tried",
+        file="core/outbox.py",
+        old="        if system in self._network().plans or not await self._gate.opens():\n",
+        new="        if not await self._gate.opens():\n",
+        harness=f"{FLOWS}/test_plan_mode.py::test_what_is_in_doubt_when_plan_mode_begins_waits",
+        says=re.escape("assert tried(h) == before"),
+    ),
+    Bug(
+        name="what was decided in plan mode is sent once it is live",
+        file="core/handover.py",
+        old="    return since is not None and min(row.placed_at, row.captured_at) < since\n",
+        new="    return since is None and row is None\n",
+        harness=f"{FLOWS}/test_plan_mode.py::test_a_newer_revision_does_not_send_what_may_be_done",
+        says=re.escape("['depot', 'books'] == []"),
+    ),
+    Bug(
+        name="the plan of a verb stays",
+        file="core/rehearsal.py",
+        old="            raise _Undone(value, before.seen(connection, self._app))\n",
+        new="            before.seen(connection, self._app)\n            return value\n",
+        harness=f"{FLOWS}/test_exceptions.py::"
+        "test_a_plan_changes_nothing_and_names_exactly_what_then_leaves[release]",
+        says=re.escape("assert state(h) == before"),
+    ),
+    Bug(
+        name="currencies are added up",
+        file="core/exceptions.py",
+        old="        totals[order.currency] = totals.get(order.currency, 0) + order.total_minor\n",
+        new='        totals["EUR"] = totals.get("EUR", 0) + order.total_minor\n',
+        harness=f"{FLOWS}/test_exceptions.py::test_an_exception_says_what_is_at_stake_by_currency",
+        says=re.escape("'JPY': 1200"),
+    ),
+    Bug(
+        name="what was put off never comes back",
+        file="core/exceptions.py",
+        old='        "snoozed": row.snoozed_until if (row.snoozed_until or "") > now else None,\n',
+        new='        "snoozed": row.snoozed_until,\n',
+        harness=f"{FLOWS}/test_exceptions.py::"
+        "test_a_snoozed_one_does_not_alarm_is_counted_in_the_mail_and_comes_back",
+        says="ATTENTION: 1 thing needs you",
     ),
 )

@@ -231,7 +231,15 @@ TROUBLE: dict[str, bytes] = {}
 def look_at_trouble(stage: Stage) -> None:
     """While commands are dead: their words are the other system's own."""
     TROUBLE.clear()
-    for verb in (["dead"], ["dead", "--json"], ["holds"], ["holds", "--json"], ["status"]):
+    for verb in (
+        ["dead"],
+        ["dead", "--json"],
+        ["holds"],
+        ["holds", "--json"],
+        ["status"],
+        ["plan"],
+        ["plan", "--json"],
+    ):
         TROUBLE[" ".join(["in trouble:", *verb])] = said(stage, *verb)
     today = stage.rows("SELECT date('now')")[0][0]
     for way in ("--print", "--html", "--send"):
@@ -255,7 +263,7 @@ def look(stage: Stage, texts: dict[str, bytes]) -> None:
     """Every face the program has."""
     texts |= TROUBLE
     today = stage.rows("SELECT date('now')")[0][0]
-    for verb in ("status", "holds", "dead", "check", "doctor"):
+    for verb in ("status", "holds", "plan", "dead", "check", "doctor"):
         texts[verb] = said(stage, verb)
         texts[f"{verb} --json"] = said(stage, verb, "--json")
     for sku in ("TEA", "MUG"):

@@ -143,6 +143,14 @@ CREATE TABLE fetches (
 	words VARCHAR DEFAULT '' NOT NULL, 
 	PRIMARY KEY (system, resource, external_id)
 );
+CREATE TABLE handovers (
+	order_id INTEGER NOT NULL, 
+	how VARCHAR NOT NULL, 
+	"by" VARCHAR NOT NULL, 
+	reason VARCHAR NOT NULL, 
+	at VARCHAR(27) NOT NULL, 
+	PRIMARY KEY (order_id)
+);
 CREATE TABLE health (
 	system VARCHAR NOT NULL, 
 	kind VARCHAR NOT NULL, 
@@ -182,6 +190,9 @@ CREATE TABLE holds (
 	next_step VARCHAR NOT NULL, 
 	opened_at VARCHAR(27) NOT NULL, 
 	closed_at VARCHAR(27), 
+	assignee VARCHAR DEFAULT '' NOT NULL, 
+	note VARCHAR DEFAULT '' NOT NULL, 
+	snoozed_until VARCHAR(27), 
 	PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX hold_open ON holds (cause) WHERE closed_at IS NULL;
@@ -582,3 +593,12 @@ CREATE TABLE told (
 	PRIMARY KEY (id)
 );
 CREATE INDEX told_open ON told (system) WHERE ended_at IS NULL;
+CREATE TABLE waivers (
+	order_id INTEGER NOT NULL, 
+	cause VARCHAR NOT NULL, 
+	about VARCHAR NOT NULL, 
+	"by" VARCHAR NOT NULL, 
+	reason VARCHAR NOT NULL, 
+	at VARCHAR(27) NOT NULL, 
+	PRIMARY KEY (order_id, cause)
+);

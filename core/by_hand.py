@@ -1,0 +1,62 @@
+"""An order that somebody did by hand while nothing was sent: nobody is told, its units have left.
+
+They are subtracted until the next number of their owner that is read after this moment. It may
+have lost them long ago, but nobody has said when, so less is sold meanwhile, never more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from core import claim_moves, endings, handover, holds, order_rows, stock, taking_back
+from core.lifecycle import State
+from core.store.schema import claims, shipments
+from core.work import Work
+
+BY_CHANNEL = "the channel"
+_WHY = "the channel shows that all of it has left, and we sent nothing"
+
+
+def look(work: Work, row: Row[Any]) -> bool:
+    """The channel shows that an order from before we were live has left: true, and it is over."""
+    if row.doc is None or not handover.is_open(work, row) or _went_by_us(work, row):
+        return False
+    if not handover.has_left(order_rows.read(work, row)):
+        return False
+    over(work, row, by=BY_CHANNEL, reason=_WHY)
+    return True
+
+
+def _went_by_us(work: Work, row: Row[Any]) -> bool:
+    """A parcel of it was asked for by us: the channel may show what we told it."""
+    parcel = select(shipments.c.id).where(shipments.c.order_id == row.id).limit(1)
+    return work.connection.execute(parcel).one_or_none() is not None
+
+
+def over(work: Work, row: Row[Any], *, by: str, reason: str) -> None:
+    """Nothing more of it is asked of anybody, and no unit of it is left on the shelf."""
+    handover.say(work, row.id, handover.BY_HAND, by=by, reason=reason)
+    for command in handover.planned_of(work, row.id):
+        taking_back.end(work, command, "discarded", f"done by hand, says {by}: {reason}")
+    if row.state in (State.SHIPPED, State.CANCELLED):
+        return
+    for line in order_rows.lines_of(work, row.id):
+        endings.cancel_units(work, line, line.short)
+    for sku, location in _units_left(work, row):
+        stock.end_claims(work, sku, location)
+        work.sku_changed(sku, "by hand")
+    holds.close_member(work, "order", str(row.id))
+    order_rows.set_state(work, row, State.SHIPPED)
+    work.steps.add(7, "order.closed", system=row.system, order_id=row.id, by=by)
+
+
+def _units_left(work: Work, row: Row[Any]) -> set[tuple[str, str]]:
+    rows = work.connection.execute(
+        select(claims).where(claims.c.order_id == row.id, claims.c.state == "open")
+    ).all()
+    for claim in rows:
+        marks = claim_moves.marks(work, "shipped", "", claim.location, None, None)
+        claim_moves.move(work, claim, "shipped", values=marks, by="hand")
+    return {(claim.sku, claim.location) for claim in rows}
