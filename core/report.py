@@ -60,6 +60,7 @@ def sections(found: Reconciliation) -> list[Section]:
         _leave_soon(found),
         _orders(found),
         *_money(found),
+        _refunds(found),
         _differences(found),
         _waits(found),
         _stopped(found),
@@ -319,6 +320,35 @@ def _money(found: Reconciliation) -> list[Section]:
             )
         )
     return made
+
+
+def _refunds(found: Reconciliation) -> Section | None:
+    """What was given back of what was invoiced; not there on a day without any."""
+    if not found.refunds:
+        return None
+    rows = tuple(
+        (
+            f"{row['channel']} {row['currency']}",
+            row["ledger"],
+            f"{row['refunds']:,}",
+            *(
+                f"{Money(row[name], row['currency']).amount:,}"
+                for name in ("refunded", "channel_tax", "credited")
+            ),
+            row["tie_out"].replace("_", " "),
+        )
+        for row in found.refunds
+    )
+    return Section(
+        title="Refunds: the channels against the books",
+        columns=(
+            "channel", "ledger", "refunds", "given back", "tax by channel", "credited", "tie-out",
+        ),
+        rows=rows,
+        numbers=frozenset(range(2, 6)),
+        alarm=any(row["tie_out"] == "unexplained" for row in found.refunds),
+        toned=6,
+    )  # fmt: skip
 
 
 def _differences(found: Reconciliation) -> Section:
@@ -609,6 +639,7 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "capture_to_release_s": found.release_s,
         "roll_forward": found.roll_forward,
         "money": found.money,
+        "refunds": found.refunds,
         "differences": [
             {"id": one.id} | {name: getattr(one, name) for name in Difference.__slots__}
             for one in found.differences

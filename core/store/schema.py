@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 #: Raised by one with every change of a table, beside a revision in `migrations/versions`; a
 #: newer database refuses an older program.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: The oldest schema a state is brought up from.
 SCHEMA_OLDEST = 1
 #: Keys of `meta` that only a backup has: when it was taken, and which key sealed it.
@@ -495,6 +495,40 @@ documents = Table(
     _instant("seen_at", nullable=False),
 )
 Index("documents_of_order", documents.c.order_id)
+
+#: An order as the ledgers were asked to invoice it: what refunds are credited of.
+invoiced = Table(
+    "invoiced",
+    metadata,
+    Column("order_id", Integer, primary_key=True),
+    _instant("at", nullable=False),
+    Column("doc", LargeBinary, nullable=False),  # the sealed Order, without its buyer
+)
+
+#: Money a channel gave back. state: announced | waiting (for the invoice) | credited |
+#: not_owed (nothing was invoiced of it). `note`: the key of its credit note in every ledger.
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _word("system"),
+    _word("external_id"),
+    Column("order_id", Integer, nullable=False),
+    _word("returned", ""),
+    _word("revision", ""),
+    _word("state"),
+    _word("currency"),
+    Column("total_minor", Integer, nullable=False),
+    _count("channel_tax_minor"),  # of its credit note: tax that the marketplace remits itself
+    _instant("refunded_at", nullable=False),
+    _instant("seen_at", nullable=False),
+    _word("note", ""),
+    Column("doc", LargeBinary, nullable=False),  # the sealed Refund
+    _word("doc_hash"),
+    Column("credit", LargeBinary),  # the sealed BookCreditNote
+    UniqueConstraint("system", "external_id", name="refund_once"),
+)
+Index("refunds_of_order", refunds.c.order_id)
 
 #: One open row per cause; 400 members of one cause are one exception.
 holds = Table(

@@ -219,6 +219,12 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_held ON inbox (system, resource, external_id) WHERE state = 'held';
 CREATE INDEX inbox_pending ON inbox (seq) WHERE state = 'pending';
 CREATE INDEX inbox_pending_of ON inbox (system, seq) WHERE state = 'pending';
+CREATE TABLE invoiced (
+	order_id INTEGER NOT NULL, 
+	at VARCHAR(27) NOT NULL, 
+	doc BLOB NOT NULL, 
+	PRIMARY KEY (order_id)
+);
 CREATE TABLE item_lists (
 	seq INTEGER NOT NULL, 
 	digest VARCHAR NOT NULL, 
@@ -454,6 +460,27 @@ CREATE TABLE quotas (
 	PRIMARY KEY (system, listing, place)
 );
 CREATE INDEX quotas_of_sku ON quotas (sku, system);
+CREATE TABLE refunds (
+	id INTEGER NOT NULL, 
+	system VARCHAR NOT NULL, 
+	external_id VARCHAR NOT NULL, 
+	order_id INTEGER NOT NULL, 
+	returned VARCHAR DEFAULT '' NOT NULL, 
+	revision VARCHAR DEFAULT '' NOT NULL, 
+	state VARCHAR NOT NULL, 
+	currency VARCHAR NOT NULL, 
+	total_minor INTEGER NOT NULL, 
+	channel_tax_minor INTEGER DEFAULT 0 NOT NULL, 
+	refunded_at VARCHAR(27) NOT NULL, 
+	seen_at VARCHAR(27) NOT NULL, 
+	note VARCHAR DEFAULT '' NOT NULL, 
+	doc BLOB NOT NULL, 
+	doc_hash VARCHAR NOT NULL, 
+	credit BLOB, 
+	PRIMARY KEY (id), 
+	CONSTRAINT refund_once UNIQUE (system, external_id)
+);
+CREATE INDEX refunds_of_order ON refunds (order_id);
 CREATE TABLE reports (
 	company VARCHAR NOT NULL, 
 	day VARCHAR NOT NULL, 
