@@ -6,6 +6,7 @@ owed. What cannot be credited is a person's, and nothing else waits for it (`cor
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -51,6 +52,42 @@ def of_order(work: Work, order_id: int) -> Sequence[Row[Any]]:
     return work.connection.execute(
         select(refunds).where(refunds.c.order_id == order_id).order_by(refunds.c.id)
     ).all()
+
+
+def digest(refund: Refund) -> str:
+    """Of what it says; the same in a newer revision is nothing new (S17)."""
+    plain = {name: getattr(refund, name) for name in refund.__slots__ if name != "revision"}
+    return hashlib.sha256(to_json(plain)).hexdigest()
+
+
+def keep(
+    work: Work, system: str, refund: Refund, order_id: int, old: Row[Any] | None = None
+) -> Row[Any]:
+    """Its row, new or as it is said now; nothing is decided yet."""
+    values: dict[str, Any] = {
+        "returned": refund.returned,
+        "revision": refund.revision,
+        "currency": refund.total.currency,
+        "total_minor": refund.total.minor,
+        "refunded_at": stamp(refund.refunded_at),
+        "doc": work.seal.seal(to_json(refund), aad(system, refund.key)),
+        "doc_hash": digest(refund),
+    }
+    if old is not None:
+        statement = update(refunds).where(refunds.c.id == old.id).values(**values)
+        return work.connection.execute(statement.returning(refunds)).one()
+    return work.connection.execute(
+        insert(refunds)
+        .values(
+            system=system,
+            external_id=refund.key,
+            order_id=order_id,
+            state=RefundState.ANNOUNCED.value,
+            seen_at=stamp(work.now),
+            **values,
+        )
+        .returning(refunds)
+    ).one()
 
 
 # ------------------------------------------------------------------ the invoice

@@ -261,7 +261,7 @@ class Intake:
             case Document():
                 return catalog.take_document(work, system, record)
             case Cancellation() | Return() | ParcelEvent():
-                return catalog.take_fact(work, system, one.row.resource, record)
+                return catalog.take_fact(work, system, record)
 
     def _take_absence(self, work: Work, row: Row[Any]) -> str:
         """A complete pass of its owner no longer showed this object."""

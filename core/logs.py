@@ -40,7 +40,7 @@ KEYS = frozenset(
     status method path host port budget urgency after_s wait_s pause_s ms seconds bytes
     breaker clock_offset_s epoch run day window zone since until due at started finished
     name label policy bound exposure drift owner copy field explained pid instance signal
-    document claim part_of basis as_of began evidence number scope active by doubt
+    document claim custody money part_of basis as_of began evidence number scope active by doubt
     """.split()
 )
 

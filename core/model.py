@@ -292,7 +292,12 @@ class ReturnLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """Goods on their way back, or money without goods. Three facts, three owners."""
+    """Goods on their way back, or money without goods. Three facts, three owners.
+
+    A channel allows it, in its own key of the order. A warehouse receives it, at `received_at`
+    and with a condition for each line, in our reference of the order or in its number. `refund`
+    is a memo of the channel: money is a `Refund`.
+    """
 
     key: str
     order: str
@@ -304,6 +309,7 @@ class Return:
     refund: Money | None = None
     previous: str = ""  # the return this one continues (an exchange chain)
     tracking: str = ""
+    authorization: str = ""  # what a warehouse received: the channel's return it was told of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select
 
-from core import differences, outage_rows, overrides, unlisted, views
+from core import differences, outage_rows, overrides, return_views, unlisted, views
 from core.clock import Window, local_day, stamp, unstamp
 from core.differences import Booking, Difference, Reads
 from core.lifecycle import State
@@ -61,6 +61,7 @@ class Reconciliation:
     outages: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[dict[str, Any]] = field(default_factory=list)
     refunds: list[dict[str, Any]] = field(default_factory=list)
+    returns: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -124,6 +125,7 @@ def compare(
         outages=outage_rows.of_day(connection, window),
         stopped=overrides.stopped(connection),
         refunds=_refunds(connection, network, window, bookings),
+        returns=return_views.groups(return_views.open_returns(connection)),
         commands=_commands(connection, window),
         release_s=_release_s(connection, window),
         captured_before=len(_placed(connection, local_day(day - timedelta(days=1), network.zone))),

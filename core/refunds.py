@@ -6,14 +6,11 @@ by it. What it comes to in the books is `core.credit_notes`.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, select
 
-from core import commands, credit_notes, holds, lifecycle, order_rows
-from core.clock import stamp
-from core.codec import to_json
+from core import commands, credit_notes, holds, lifecycle, order_rows, returns
 from core.copies import keep_copy
 from core.credit_notes import OPEN, RefundState
 from core.errors import Hold
@@ -46,56 +43,16 @@ def take_refund(work: Work, system: str, refund: Refund) -> str:
     if old is not None and lifecycle.is_stale(old.revision, refund.revision):
         work.count("refund.stale", system)
         return "stale"
-    digest = _digest(refund)
-    if old is not None and old.doc_hash == digest:
+    if old is not None and old.doc_hash == credit_notes.digest(refund):
         return "same"
-    row = _keep(work, system, refund, order, old, digest)
+    row = credit_notes.keep(work, system, refund, order.id, old)
     work.steps.add(
         4, "refund.read", system=system, order_id=order.id, refund=refund.key,
         state=refund.state.value, amount=str(refund.total), number="order", scope=system,
     )  # fmt: skip
     _follow(work, order, row, refund)
+    returns.look(work, order.id)
     return "applied"
-
-
-def _digest(refund: Refund) -> str:
-    """Of what it says; the same in a newer revision is nothing new (S17)."""
-    plain = {name: getattr(refund, name) for name in refund.__slots__ if name != "revision"}
-    return hashlib.sha256(to_json(plain)).hexdigest()
-
-
-def _keep(
-    work: Work,
-    system: str,
-    refund: Refund,
-    order: Row[Any],
-    old: Row[Any] | None,
-    digest: str,
-) -> Row[Any]:
-    values: dict[str, Any] = {
-        "returned": refund.returned,
-        "revision": refund.revision,
-        "currency": refund.total.currency,
-        "total_minor": refund.total.minor,
-        "refunded_at": stamp(refund.refunded_at),
-        "doc": work.seal.seal(to_json(refund), credit_notes.aad(system, refund.key)),
-        "doc_hash": digest,
-    }
-    if old is not None:
-        statement = update(refunds).where(refunds.c.id == old.id).values(**values)
-        return work.connection.execute(statement.returning(refunds)).one()
-    return work.connection.execute(
-        insert(refunds)
-        .values(
-            system=system,
-            external_id=refund.key,
-            order_id=order.id,
-            state=RefundState.ANNOUNCED.value,
-            seen_at=stamp(work.now),
-            **values,
-        )
-        .returning(refunds)
-    ).one()
 
 
 def _follow(work: Work, order: Row[Any], row: Row[Any], refund: Refund) -> None:

@@ -62,6 +62,7 @@ def sections(found: Reconciliation) -> list[Section]:
         *_money(found),
         _refunds(found),
         _differences(found),
+        _returns(found),
         _waits(found),
         _stopped(found),
         _coverage(found),
@@ -349,6 +350,28 @@ def _refunds(found: Reconciliation) -> Section | None:
         alarm=any(row["tie_out"] == "unexplained" for row in found.refunds),
         toned=6,
     )  # fmt: skip
+
+
+def _returns(found: Reconciliation) -> Section | None:
+    """What is missing of open returns, and of how many; not there where none is open."""
+    if not found.returns:
+        return None
+    rows = tuple(
+        (
+            f"{row['count']:,}",
+            _age(found, row["since"]),
+            row["what"],
+            ", ".join(row["orders"][:5]) + (", …" if len(row["orders"]) > 5 else ""),
+        )
+        for row in found.returns
+    )
+    return Section(
+        title="Returns",
+        words=("`truecount returns` has each with its units.",),
+        columns=("count", "oldest", "what", "orders"),
+        rows=rows,
+        numbers=frozenset({0, 1}),
+    )
 
 
 def _differences(found: Reconciliation) -> Section:
@@ -640,6 +663,7 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "roll_forward": found.roll_forward,
         "money": found.money,
         "refunds": found.refunds,
+        "returns": found.returns,
         "differences": [
             {"id": one.id} | {name: getattr(one, name) for name in Difference.__slots__}
             for one in found.differences

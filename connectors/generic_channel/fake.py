@@ -48,6 +48,7 @@ class Fake:
         self._orders: dict[str, Row] = {}
         self._shipments: dict[str, list[Row]] = {}
         self._refunds: list[Row] = []  # oldest first
+        self._returns: list[Row] = []
         self._changes: list[str] = []  # order ids, oldest change first
         self._events = 0
         self._writes: list[Row] = []
@@ -155,6 +156,44 @@ class Fake:
             await self._push("refund.created", refund, "refund")
         return refund
 
+    async def ask_return(
+        self, order: str, lines: list[Row] | None = None, *, push: bool = True, **words: Any
+    ) -> Row:
+        """A buyer wants to send back `lines` of {line, quantity}; `words` replace what it says."""
+        row = self._order(order)
+        own = {line["id"]: line["sku"] for line in row["lines"]}
+        wanted = row["lines"] if lines is None else lines
+        asked = {
+            "id": f"{order}-T{len(self._returns) + 1}",
+            "order": order,
+            "version": 1,
+            "kind": "return",
+            "state": "accepted",
+            "tracking": "",
+            "previous": "",
+            "updated_at": self._now(),
+            "lines": [
+                {
+                    "line": line.get("line") or line["id"],
+                    "sku": own.get(line.get("line") or line["id"], line.get("sku", "")),
+                    "quantity": line["quantity"],
+                }
+                for line in wanted
+            ],
+            **words,
+        }
+        self._returns.append(asked)
+        if push:
+            await self._push("return.changed", asked, "return")
+        return asked
+
+    async def change_return(self, returned: str, **words: Any) -> Row:
+        """The channel decides, or learns something, about a return."""
+        row = next(one for one in self._returns if one["id"] == returned)
+        row.update(words, version=row["version"] + 1, updated_at=self._now())
+        await self._push("return.changed", row, "return")
+        return row
+
     async def push_again(self, order: str, topic: str = "order.changed") -> int:
         """Send an order once more, as channels do hours later. Returns the receiver's status."""
         return await self._push(topic, self._order(order))
@@ -189,6 +228,9 @@ class Fake:
 
     def refunds(self) -> list[Row]:
         return list(self._refunds)
+
+    def returns(self) -> list[Row]:
+        return list(self._returns)
 
     def stock_writes(self) -> list[Row]:
         """Every number it was told, in order: {sku, quantity, at, shown_before}."""
@@ -295,7 +337,9 @@ class Fake:
             case ["GET", "orders"]:
                 return self._get_orders(asked)
             case ["GET", "refunds"]:
-                return self._get_refunds(asked)
+                return self._get_changed("refunds", self._refunds, asked)
+            case ["GET", "returns"]:
+                return self._get_changed("returns", self._returns, asked)
             case ["GET", "listings"]:
                 start, limit = int(asked.get("offset", "0")), int(asked.get("limit", "100"))
                 return 200, {"listings": list(self._listings.values())[start : start + limit]}
@@ -319,18 +363,18 @@ class Fake:
             "next_cursor": str(end) if end < len(self._changes) else None,
         }
 
-    def _get_refunds(self, asked: Mapping[str, str]) -> Answer:
-        """Refunds made or changed at or after `since`, oldest first."""
+    def _get_changed(self, name: str, own: list[Row], asked: Mapping[str, str]) -> Answer:
+        """Those made or changed at or after `since`, oldest first."""
         limit = min(int(asked.get("limit", "50")), 200)
         since = asked.get("since")
-        rows = sorted(self._refunds, key=lambda row: str(row["updated_at"]))
+        rows = sorted(own, key=lambda row: str(row["updated_at"]))
         if since:
             start = datetime.fromisoformat(since)
             rows = [row for row in rows if datetime.fromisoformat(row["updated_at"]) >= start]
         first = int(asked.get("cursor") or "0")
         end = first + limit
         return 200, {
-            "refunds": rows[first:end],
+            name: rows[first:end],
             "next_cursor": str(end) if end < len(rows) else None,
         }
 

@@ -23,6 +23,47 @@ def _count(name: str) -> sa.Column[int]:
 
 def upgrade() -> None:
     _refunds()
+    _returns()
+
+
+def _returns() -> None:
+    op.add_column("facts", _word("tracking", ""))
+    op.create_index("facts_of_order", "facts", ["order_id"])
+    op.create_index(
+        "facts_of_tracking", "facts", ["tracking"], sqlite_where=sa.text("tracking != ''")
+    )
+    op.create_table(
+        "returns",
+        sa.Column("id", sa.Integer, primary_key=True),
+        _word("system"),
+        _word("external_id"),
+        sa.Column("order_id", sa.Integer, nullable=False),
+        _word("kind"),
+        _word("state"),
+        _word("tracking", ""),
+        _word("custody"),
+        sa.Column("custody_at", INSTANT, nullable=False),
+        _word("money"),
+        sa.Column("money_at", INSTANT, nullable=False),
+        sa.Column("opened_at", INSTANT, nullable=False),
+        sa.Column("closed_at", INSTANT),
+        sa.UniqueConstraint("system", "external_id", "order_id", name="return_once"),
+    )
+    op.create_index("returns_of_order", "returns", ["order_id"])
+    op.create_index(
+        "returns_open", "returns", ["opened_at"], sqlite_where=sa.text("closed_at IS NULL")
+    )
+    op.create_table(
+        "return_lines",
+        sa.Column("return_id", sa.Integer, primary_key=True),
+        sa.Column("line", sa.String, primary_key=True),
+        _word("sku"),
+        _count("expected"),
+        _count("resellable"),
+        _count("damaged"),
+        _count("missing"),
+        _count("unknown"),
+    )
 
 
 def _refunds() -> None:
@@ -50,6 +91,7 @@ def _refunds() -> None:
         sa.Column("doc", sa.LargeBinary, nullable=False),
         _word("doc_hash"),
         sa.Column("credit", sa.LargeBinary),
+        sa.Column("return_id", sa.Integer),
         sa.UniqueConstraint("system", "external_id", name="refund_once"),
     )
     op.create_index("refunds_of_order", "refunds", ["order_id"])
