@@ -22,7 +22,7 @@ from core.errors import Hold
 from core.lifecycle import State
 from core.model import BookCreditNote, Collector, Order, Refund, RefundLine
 from core.money import Money
-from core.store.schema import invoiced, outbox, refunds
+from core.store.schema import invoiced, lines, outbox, refunds, return_lines, returns
 from core.work import Work
 
 
@@ -35,6 +35,9 @@ class RefundState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+#: Keys of what is credited though no money is heard of: cash on delivery that nobody paid, and
+#: goods that are exchanged, whose worth went into another order.
+UNPAID, EXCHANGED = "unpaid:", "exchange:"
 #: What a refund may still be decided about.
 OPEN = (RefundState.ANNOUNCED, RefundState.WAITING, RefundState.HELD)
 
@@ -143,7 +146,9 @@ def owe(work: Work, refund: Row[Any], *, heard_before: bool = False) -> RefundSt
         order = _invoiced(work, row)
         if heard_before:
             said = _without(work, row, said, order)
-        if not said.total:
+        if _is_in_exchange(work, row, refund):
+            return _set(work, refund, RefundState.NOT_OWED)
+        if not said.total and not refund.external_id.startswith(EXCHANGED):
             return _set(work, refund, RefundState.NOT_OWED)
         note = _note(work, row, refund, said, order)
         for erp in ledgers:
@@ -157,8 +162,18 @@ def owe(work: Work, refund: Row[Any], *, heard_before: bool = False) -> RefundSt
         refund,
         RefundState.CREDITED,
         note=note.reference,
+        total_minor=note.total.minor,
         channel_tax_minor=crediting.tax(note, Collector.MARKETPLACE).minor,
         credit=work.seal.seal(to_json(note), aad(refund.system, refund.external_id)),
+    )
+
+
+def _is_in_exchange(work: Work, row: Row[Any], refund: Row[Any]) -> bool:
+    """The difference to a cheaper item: the exchange was credited whole, it included (S18)."""
+    key = f"{EXCHANGED}{refund.returned}"
+    return bool(refund.returned) and any(
+        one.external_id == key and one.state == RefundState.CREDITED
+        for one in of_order(work, row.id)
     )
 
 
@@ -182,8 +197,15 @@ def _note(
         for one in of_order(work, row.id)
         if one.credit is not None and one.id != refund.id
     ]
+    if refund.external_id.startswith(EXCHANGED):
+        said = replace(said, total=crediting.worth(order, said, before, system=row.system))
     credit = crediting.credit(
-        order, said, before, system=row.system, limit=work.network.rounding_limit_minor
+        order,
+        said,
+        before,
+        system=row.system,
+        limit=work.network.rounding_limit_minor,
+        of=_lines_of_return(work, row, said),
     )
     return BookCreditNote(
         reference=commands.key_of(row.system, row.external_id, "book_credit_note", said.key),
@@ -201,6 +223,22 @@ def _note(
         shipping_taxes=credit.shipping_taxes,
         fees=credit.fees,
     )
+
+
+def _lines_of_return(work: Work, row: Row[Any], said: Refund) -> set[str]:
+    """The channel's lines of the return that a refund names, as far as it is known."""
+    if not said.returned:
+        return set()
+    rows = work.connection.execute(
+        select(lines.c.key, lines.c.parent)
+        .join(returns, returns.c.order_id == lines.c.order_id)
+        .join(
+            return_lines,
+            (return_lines.c.return_id == returns.c.id) & (return_lines.c.line == lines.c.key),
+        )
+        .where(returns.c.order_id == row.id, returns.c.external_id == said.returned)
+    )
+    return {str(one.parent or one.key) for one in rows}
 
 
 def _must_be_taken(work: Work, erp: str, note: BookCreditNote) -> None:

@@ -7,7 +7,7 @@ than was paid, a line that was never sold, a minus, another currency.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.errors import Hold
@@ -60,10 +60,12 @@ def credit(
     *,
     system: str,
     limit: int,
+    of: Collection[str] = (),
 ) -> Credit:
     """The credit of a refund of `order` as it was invoiced, after those `before`.
 
-    `limit`: minor units a document may differ from its parts. Hold where it cannot be credited.
+    `limit`: minor units a document may differ from its parts. `of`: the keys of the lines that
+    money for nothing in particular is for; none means all. Hold where it cannot be credited.
     """
     _must_be(order, refund, system)
     _must_be_paid(order, refund, before, system)
@@ -80,10 +82,17 @@ def credit(
         if amount:
             part = next(one for one in parts if one.kind == kind)
             _take(part, 0, amount, taxes, refund, system, limit)
-    _spread(order, parts, _adjustment(refund))
+    _spread(order, _for(order, parts, _adjustment(refund), of), _adjustment(refund))
     made = _made(parts, refund.total)
     _must_tie(order, refund, made, system, limit)
     return made
+
+
+def worth(order: Order, refund: Refund, before: Sequence[BookCreditNote], *, system: str) -> Money:
+    """What the lines of a refund come to, whatever its total says: of goods that are exchanged."""
+    nothing = replace(refund, total=Money.zero(order.currency))
+    anything = order.total.minor + 1  # what the total is is not asked
+    return gross(order, credit(order, nothing, before, system=system, limit=anything))
 
 
 def gross(order: Order, note: Credit | BookCreditNote) -> Money:
@@ -295,6 +304,12 @@ def _adjustment(refund: Refund) -> int:
         return refund.adjustment.minor
     bare = not refund.lines and not refund.shipping and not refund.fees
     return refund.total.minor if bare else 0
+
+
+def _for(order: Order, parts: Sequence[_Part], minor: int, of: Collection[str]) -> Sequence[_Part]:
+    """The lines it is for, if so much is left of them."""
+    own = [part for part in parts if part.line is not None and part.line.key in of]
+    return own if sum(max(0, part.gross(order)) for part in own) >= minor else parts
 
 
 def _spread(order: Order, parts: Sequence[_Part], minor: int) -> None:

@@ -18,9 +18,9 @@ from core import coming_back, credit_notes, holds, kit_lines, order_rows
 from core.clock import stamp
 from core.codec import from_json
 from core.coming_back import WAITING, Case, Custody, Facts, Given, Paid, Parcel, Sold, Unsold
-from core.credit_notes import RefundState
+from core.credit_notes import EXCHANGED, UNPAID, RefundState
 from core.lifecycle import State
-from core.model import ParcelEvent, Payment, Refund, Return
+from core.model import ParcelEvent, Payment, Refund, RefundLine, RequestState, Return
 from core.money import Money
 from core.store.schema import claims, facts, outbox, refunds, return_lines, returns, shipments
 from core.work import Work
@@ -74,6 +74,7 @@ def look(work: Work, order_id: int) -> None:
     _show_unsold(work, row, unsold)
     _settle_too_late(work, row, gathered, cases)
     _credit_unpaid(work, row, gathered, cases)
+    _credit_exchanged(work, row, gathered, cases)
 
 
 def _of_order(work: Work, order_id: int) -> Sequence[Row[Any]]:
@@ -148,7 +149,7 @@ def _scans(work: Work, trackings: set[str]) -> list[ParcelEvent]:
 def _paid(work: Work, row: Row[Any]) -> list[Paid]:
     found = []
     for one in credit_notes.of_order(work, row.id):
-        if one.state in _NO_MONEY or one.external_id.startswith(UNPAID):
+        if one.state in _NO_MONEY or one.external_id.startswith((UNPAID, EXCHANGED)):
             continue
         said = credit_notes.read(work, one)
         units: Counter[str] = Counter()
@@ -171,7 +172,10 @@ def _keep(work: Work, row: Row[Any], said: Facts, cases: Sequence[Case]) -> None
         _write_lines(work, return_id, case, skus)
         work.connection.execute(
             update(refunds)
-            .where(refunds.c.system == row.system, refunds.c.external_id.in_(case.refunds))
+            .where(
+                refunds.c.system == row.system,
+                refunds.c.external_id.in_([*case.refunds, f"{EXCHANGED}{case.key}"]),
+            )
             .values(return_id=return_id)
         )
     for gone in known.values():
@@ -276,10 +280,6 @@ def _settle_too_late(work: Work, row: Row[Any], said: Facts, cases: Sequence[Cas
             work.steps.add(7, "hold.closed", system=row.system, order_id=row.id, cause=cause)
 
 
-#: The key of what is credited though no money was given back, for none had been paid.
-UNPAID = "unpaid:"
-
-
 def _credit_unpaid(work: Work, row: Row[Any], said: Facts, cases: Sequence[Case]) -> None:
     """Cash on delivery that nobody collected: the invoice of what came back, or is lost, is void.
 
@@ -311,6 +311,43 @@ def _credit_unpaid(work: Work, row: Row[Any], said: Facts, cases: Sequence[Case]
         7, "refund.unpaid", system=row.system, order_id=row.id, refund=key, amount=str(total)
     )
     credit_notes.owe(work, kept)
+
+
+def _credit_exchanged(work: Work, row: Row[Any], said: Facts, cases: Sequence[Case]) -> None:
+    """Goods that are exchanged are credited whole, once they are here or the channel is done.
+
+    What they are exchanged for is an order of the channel, invoiced like any other; the buyer's
+    balance is then the difference of the two prices, whatever of it moved as money (S18).
+    """
+    for case in cases:
+        done = case.custody is Custody.RECEIVED or (
+            case.state is RequestState.COMPLETED and bool(+case.expected)
+        )
+        key = f"{EXCHANGED}{case.key}"
+        known = [one.external_id for one in credit_notes.of_order(work, row.id)]
+        if case.kind != "exchange" or not done or key in known:
+            continue
+        refund = Refund(
+            key=key,
+            order=row.external_id,
+            returned=case.key,
+            refunded_at=case.received_at or work.now,
+            total=Money.zero(row.currency),
+            lines=_lines_of(said, case),
+        )
+        kept = credit_notes.keep(work, row.system, refund, row.id)
+        work.steps.add(7, "refund.exchanged", system=row.system, order_id=row.id, refund=key)
+        credit_notes.owe(work, kept)
+
+
+def _lines_of(said: Facts, case: Case) -> tuple[RefundLine, ...]:
+    """Units of the channel's lines that come back in a return; a kit counts once."""
+    units: dict[str, int] = {}
+    for one in said.sold:
+        count = max(case.expected[one.key], case.received(one.key)) // one.factor
+        if count:
+            units[one.line] = min(units.get(one.line, count), count)
+    return tuple(RefundLine(line=line, quantity=count) for line, count in units.items())
 
 
 def _moment(work: Work, said: Facts) -> datetime:

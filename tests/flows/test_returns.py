@@ -341,6 +341,63 @@ async def test_a_courier_return_that_the_channel_has_an_object_for_is_one_return
     assert kept(h) == [(asked["id"], "on_the_way", "awaited")]
 
 
+# ------------------------------------------------------------------ exchanges
+
+
+def balance(h: House) -> float:
+    """What the buyer holds goods for, as the books say: invoices less credit notes."""
+    invoices = sum(float(row["total"]) for row in h.books.documents(kind="invoice"))
+    return round(invoices - sum(float(row["total"]) for row in notes(h)), 2)
+
+
+@pytest.mark.parametrize("first", ["refund", "goods"])
+@pytest.mark.parametrize("price", ["6.50", "10.00", "14.25"], ids=["cheaper", "equal", "dearer"])
+async def test_s18_an_exchange_leaves_exactly_the_difference_of_the_prices(
+    h: House, price: str, first: str
+) -> None:
+    h.books.set_item("CUP", price, "2.00")
+    h.depot.receive("CUP", "EAST", 5)
+    h.shop.list_item("CUP", price=price, quantity=5)
+    await h.settle(60)
+    order = await shipped(h, ("TEA", 1), ("MUG", 1))
+    asked = await h.shop.ask_return(order["id"], [units("1", 1)], kind="exchange")
+    other = await h.shop.place_order("CUP")  # what it is exchanged for
+    await h.settle(60)
+    await h.depot.ship(reference(h, other))
+    less = round(10.00 - float(price), 2)
+
+    async def refunds() -> None:
+        if less > 0:  # the buyer gets the difference, and no more
+            await h.shop.refund(order["id"], adjustment=f"{less:.2f}", returned=asked["id"])
+        await h.settle(60)
+
+    async def receives() -> None:
+        h.depot.take_back(reference(h, order), [back("TEA", 1)], returned=asked["id"])
+        await h.settle(400)
+
+    for step in (refunds, receives) if first == "refund" else (receives, refunds):
+        await step()
+    await h.settle(700)
+    assert balance(h) == round(10.00 + float(price), 2)  # the mug stays
+    assert sum(float(row["total"]) for row in notes(h)) == 10.00
+    assert (h.causes(), missing(h), h.books.duplicates()) == ([], [], [])
+    assert h.state("shop", order) == h.state("shop", other) == "shipped"
+
+
+async def test_an_exchange_that_the_channel_finishes_is_credited_before_its_goods_are_here(
+    h: House,
+) -> None:
+    order = await shipped(h)
+    asked = await h.shop.ask_return(order["id"], [units("1", 1)], kind="exchange")
+    await h.settle(60)
+    assert notes(h) == []
+    for _ in range(3):
+        await h.shop.change_return(asked["id"], state="done")
+        await h.settle(60)
+    assert [row["total"] for row in notes(h)] == ["10.00"]
+    assert missing(h) == [(asked["id"], ["goods"])]
+
+
 # ------------------------------------------------------------------ what operators see
 
 

@@ -173,6 +173,17 @@ def test_s20_a_rule_with_its_arithmetic(rule: str) -> None:
     assert {tax.collected_by for line in credit.lines for tax in line.taxes} <= collectors
 
 
+def test_money_that_names_a_return_is_credited_of_its_lines() -> None:
+    order = an_order(a_line("a", 1, "10.00", vat("1.60")), a_line("b", 1, "10.00", vat("1.60")))
+    for total, of, expected in (
+        ("4.00", {"b"}, [("b", 0, 400, [64])]),
+        ("12.00", {"b"}, [("a", 0, 600, [96]), ("b", 0, 600, [96])]),  # more than the line was
+    ):
+        refund = a_refund(total)
+        made = crediting.credit(order, refund, [], system="shop", limit=0, of=of)
+        assert minor(made) == expected
+
+
 def test_a_line_is_found_by_its_sku_where_the_channel_names_none() -> None:
     order = an_order(a_line("a", 1, "10.00"), a_line("b", 2, "10.00"))
     twin = replace(order, lines=tuple(replace(line, sku="TEA") for line in order.lines))
