@@ -16,6 +16,7 @@ from core.errors import Hold
 from core.items import Alias, Items
 from core.model import (
     Ask,
+    BookCreditNote,
     BookOrder,
     BookShipment,
     Cancellation,
@@ -27,6 +28,7 @@ from core.model import (
     Price,
     QuantityLine,
     Record,
+    Refund,
     Return,
     ReturnLine,
     Shipment,
@@ -71,6 +73,14 @@ def ours(network: Network, system: str, record: Record) -> Record:
             return replace(record, lines=_quantities(items, system, record.lines))
         case Return():
             return replace(record, lines=_quantities(items, system, record.lines))
+        case Refund():  # its units are those of the order's line, whatever they count as
+            return replace(
+                record,
+                lines=tuple(
+                    replace(line, sku=items.named(system, line.sku).sku) if line.sku else line
+                    for line in record.lines
+                ),
+            )
         case _:
             return record
 
@@ -171,6 +181,16 @@ def theirs(items: Items, system: str, ask: Ask) -> Ask:
         case BookOrder():
             lines = tuple(_booked(items, system, line) for line in ask.order.lines)
             return replace(ask, order=replace(ask.order, lines=lines))
+        case BookCreditNote():
+            notes = tuple(
+                replace(
+                    line,
+                    sku=items.word(system, line.sku).their_sku,
+                    quantity=whole(items, system, line.sku, line.quantity),
+                )
+                for line in ask.lines
+            )
+            return replace(ask, lines=notes)
         case _:
             return ask
 

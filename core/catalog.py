@@ -15,12 +15,23 @@ import orjson
 from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import gross, holds, order_rows, quotas, read_back, spellings, stock
+from core import (
+    commands,
+    gross,
+    holds,
+    order_rows,
+    quotas,
+    read_back,
+    returns,
+    spellings,
+    stock,
+)
 from core.clock import stamp
 from core.codec import from_json, to_json
 from core.copies import keep_copy
+from core.errors import Hold
 from core.lifecycle import is_stale
-from core.model import Cancellation, Document, Listing, ParcelEvent, Price, Return
+from core.model import RECORDS, Cancellation, Document, Listing, ParcelEvent, Price, Return
 from core.network import COMPANY
 from core.store.schema import documents, facts, listings, outbox, prices, published
 from core.work import Work
@@ -180,10 +191,16 @@ def take_document(work: Work, system: str, document: Document) -> str:
     return "applied"
 
 
-def take_fact(
-    work: Work, system: str, resource: str, record: Cancellation | Return | ParcelEvent
-) -> str:
-    """Kept whole and tied to its order, for the report and the lifecycle."""
+#: Which resource a fact is of; a push does not say it.
+_RESOURCES: dict[type, str] = {kind: word for word, kind in RECORDS.items()}
+
+
+def take_fact(work: Work, system: str, record: Cancellation | Return | ParcelEvent) -> str:
+    """Kept whole and tied to its order; what comes back of it is folded anew.
+
+    Hold for a return that cannot be.
+    """
+    resource = _RESOURCES[type(record)]
     said = _part_of(work, system, record)
     if said is None:
         return keep_copy(work, system, number=resource, key=record.key, value=str(record.state))
@@ -192,23 +209,49 @@ def take_fact(
     old = work.connection.execute(select(facts.c.revision).filter_by(**key)).scalar_one_or_none()
     if old and is_stale(old, revision):
         return "stale"
-    order_id = None
-    if not isinstance(record, ParcelEvent):
-        row = order_rows.find(work, system, record.order)
-        order_id = row.id if row else None
-    doc = work.seal.seal(to_json(record), f"fact:{system}:{record.key}".encode())
-    _upsert(
-        work,
-        facts,
-        key,
-        {"revision": revision, "order_id": order_id, "doc": doc, "seen_at": stamp(work.now)},
-    )
+    order_id = _order_of_fact(work, system, record)
+    tracking = record.tracking if isinstance(record, ParcelEvent) else ""
+    doc = work.seal.seal(to_json(record), returns.aad(system, record.key))
+    values = {"revision": revision, "order_id": order_id, "doc": doc, "seen_at": stamp(work.now)}
+    _upsert(work, facts, key, values | {"tracking": tracking})
     number, scope = said
     work.steps.add(
         4, "fact.read", system=system, order_id=order_id, kind=resource, state=str(record.state),
         number=number, scope=scope,
     )  # fmt: skip
+    if isinstance(record, ParcelEvent):
+        returns.parcel_moved(work, record.tracking)
+    elif isinstance(record, Return) and order_id is not None:
+        returns.look(work, order_id)
     return "applied"
+
+
+def _order_of_fact(
+    work: Work, system: str, record: Cancellation | Return | ParcelEvent
+) -> int | None:
+    """The order it is about. Hold for a return that cannot be: of no order, or with a minus."""
+    if isinstance(record, ParcelEvent):
+        return None
+    if isinstance(record, Cancellation):
+        row = order_rows.find(work, system, record.order)
+        return row.id if row else None
+    if any(line.quantity < 0 for line in record.lines):
+        raise Hold(
+            f"{system} says that a negative number of units comes back in return {record.key}",
+            cause=f"return_negative:{system}:{record.key}",
+            next_step="Correct it there; where it counts returns with a minus, add `| absolute` in "
+            "its mapping.",
+        )
+    row = returns.order_of(work, system, record)
+    if row is None:
+        of = commands.order_meant(record.order) or (system, record.order)
+        raise Hold(
+            f"{system} says that return {record.key} is of order {record.order}, which we do not "
+            "know",
+            cause=commands.unknown_order(*of),
+            next_step="It goes on once the order is read. One from before the start is a person's.",
+        )
+    return int(row.id)
 
 
 def _part_of(

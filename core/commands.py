@@ -128,6 +128,16 @@ def unknown_cause(system: str, reference: str) -> str:
     return f"{_UNKNOWN}{system}:{reference}"
 
 
+def unknown_order(system: str, order: str) -> str:
+    """The exception of what a system says about an order we do not know (yet)."""
+    return f"unknown_order:{system}:{order}"
+
+
+def order_came(work: Work, system: str, order: str) -> None:
+    """An order is captured: what was said of it before is decided now (S10)."""
+    _look_again(work, unknown_order(system, order))
+
+
 def never_asked(work: Work, system: str, order: str) -> None:
     """An order is over before anybody is asked: what was said of it is looked at again (H38)."""
     for cause in holds.open_like(work, _UNKNOWN):

@@ -90,6 +90,7 @@ class Booking:
     ledger: str
     today: bool
     difference: Difference
+    of: str = "sale"  # or refund: which of the two tables of money
 
 
 def bookings(
@@ -107,6 +108,7 @@ def bookings(
                 if difference is not None:
                     today = row.placed_at >= stamp(window.start)
                     found.append(Booking(row.system, row.currency, ledger, today, difference))
+        found += _credits(connection, network, window, reads, ledger)
     return sorted(found, key=lambda one: (not one.today, one.difference.key, one.difference.what))
 
 
@@ -255,7 +257,7 @@ def _booking(
         return _cancelled(network, row, ledger, kind, words)
     if row.n is None:
         return _not_found(reads, row, ledger, words)
-    return _differs(row, ledger, words, held)
+    return _differs(row, ledger, words, held.get(row.id, ""))
 
 
 def _not_asked(
@@ -308,17 +310,107 @@ def _not_found(reads: Reads, row: Row[Any], ledger: str, words: _Words) -> Diffe
     return words.difference("in_flight", f"{said}; not read back yet", since=row.done_at)
 
 
-def _differs(row: Row[Any], ledger: str, words: _Words, held: Mapping[int, str]) -> Difference:
+def _differs(row: Row[Any], ledger: str, words: _Words, held: str = "") -> Difference:
     told, kept = Money(row.total_minor, row.currency), Money(row.kept_total, row.kept_currency)
     several = f" in {row.n} documents" if row.n > 1 else ""
     detail = f"the channel says {told}, {ledger} says {kept}{several}"
     if row.kept_currency != row.currency:
         return words.difference("unexplained", detail, since=row.kept_at)
     minor = row.total_minor - row.kept_total
-    if row.id in held:
-        detail = f"{detail}; held: {held[row.id]}"
+    if held:
+        detail = f"{detail}; held: {held}"
         return words.difference("explained", detail, since=row.kept_at, minor=minor)
     return words.difference("unexplained", detail, since=row.kept_at, minor=minor)
+
+
+# ------------------------------------------------------------------ refunds against the books
+
+
+def _credits(
+    connection: Connection, network: Network, window: Window, reads: Reads, ledger: str
+) -> list[Booking]:
+    """Money a channel gave back of what was invoiced, and no credit note of it, or another."""
+    found = []
+    for row in _open_credits(connection, window, ledger):
+        words = _Words(
+            what=f"credit note in {ledger}",
+            key=f"{row.system}:{row.number} refund {row.external_id}",
+            minor=row.total_minor,
+            currency=row.currency,
+        )
+        difference = _credit(network, reads, row, ledger, words)
+        if difference is not None:
+            today = row.refunded_at >= stamp(window.start)
+            found.append(Booking(row.system, row.currency, ledger, today, difference, "refund"))
+    return found
+
+
+def _open_credits(connection: Connection, window: Window, ledger: str) -> Sequence[Row[Any]]:
+    """Refunds up to the end of the day whose credit notes are not simply there, to the cent."""
+    own, asked, kept = s.refunds.c, s.outbox.c, _credits_kept(ledger)
+    # A ledger may leave out the tax the marketplace remits itself, and nothing else.
+    ours = (own.total_minor, own.total_minor - own.channel_tax_minor)
+    there = and_(
+        asked.state == "done",
+        kept.c.n.isnot(None),
+        or_(
+            kept.c.total.is_(None),
+            and_(kept.c.total.in_(ours), kept.c.currency == own.currency),
+        ),
+    )
+    said: list[Any] = [
+        *(own.system, own.external_id, own.state, own.total_minor, own.currency),
+        *(own.refunded_at, own.seen_at, s.orders.c.number),
+        *(asked.state.label("asked_state"), asked.queued_at, asked.done_at, asked.reference),
+        *(kept.c.n, kept.c.total.label("kept_total"), kept.c.currency.label("kept_currency")),
+        kept.c.seen_at.label("kept_at"),
+    ]
+    return connection.execute(
+        select(*said)
+        .join(s.orders, s.orders.c.id == own.order_id)
+        .outerjoin(s.outbox, and_(asked.system == ledger, asked.key == own.note, own.note != ""))
+        .outerjoin(kept, kept.c.reference == own.note)
+        .where(
+            own.state.in_(("credited", "held")),
+            own.refunded_at < stamp(window.end),
+            own.refunded_at >= stamp(window.start - LOOK_BACK),
+            func.coalesce(there, 0) == 0,
+        )
+        .order_by(own.id)
+    ).all()
+
+
+def _credits_kept(ledger: str) -> Subquery:
+    kept = s.documents.c
+    return (
+        select(
+            kept.reference,
+            func.count().label("n"),
+            func.sum(kept.total_minor).label("total"),
+            func.max(kept.currency).label("currency"),
+            func.max(kept.seen_at).label("seen_at"),
+        )
+        .where(kept.system == ledger, kept.kind == "credit_note")
+        .group_by(kept.reference)
+        .subquery("kept_credits")
+    )
+
+
+def _credit(
+    network: Network, reads: Reads, row: Row[Any], ledger: str, words: _Words
+) -> Difference | None:
+    if row.state == "held":
+        detail = "held or booked by hand; `truecount holds` says why"
+        return words.difference("explained", detail, since=row.seen_at)
+    if row.asked_state is None:
+        if (ledger, "book_credit_note") not in network.accepts:
+            return None
+        return words.difference("unexplained", "nothing was asked of it", since=row.seen_at)
+    if row.asked_state != "done":
+        return _unfinished(words, "book_credit_note", row.asked_state, row.queued_at)
+    if row.n is None:
+        return _not_found(reads, row, ledger, words)
+    return _differs(row, ledger, words)
 
 
 # ------------------------------------------------------------------ stock against its copies

@@ -11,7 +11,16 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, update
 
-from core import claim_moves, commands, holds, kit_lines, ledger, order_rows, taking_back
+from core import (
+    claim_moves,
+    commands,
+    credit_notes,
+    holds,
+    kit_lines,
+    ledger,
+    order_rows,
+    taking_back,
+)
 from core.clock import stamp, unstamp
 from core.lifecycle import State
 from core.model import BookInvoice, CancelFulfillment, CancelOrder, Order
@@ -81,6 +90,7 @@ def _show_broken_kits(work: Work, row: Row[Any], own: list[Row[Any]]) -> None:
 
 
 def _invoice(work: Work, row: Row[Any], dated: datetime) -> None:
+    asked = False
     for erp in work.network.ledgers:
         if not row.booked or (erp, "book_invoice") not in work.network.accepts:
             continue
@@ -92,7 +102,11 @@ def _invoice(work: Work, row: Row[Any], dated: datetime) -> None:
             dated=dated,
             total=Money(row.total_minor, row.currency),
         )
-        commands.ask(work, erp, "book_invoice", record, order_id=row.id)
+        asked |= commands.ask(work, erp, "book_invoice", record, order_id=row.id)
+    if asked:
+        credit_notes.was_invoiced(work, row)
+    else:
+        credit_notes.never_invoiced(work, row)
 
 
 # ------------------------------------------------------------------ cancelled
@@ -146,9 +160,11 @@ def finish_cancel(work: Work, order_id: int) -> None:
     holds.close_member(work, "order", str(order_id))
     if any(line.claimed + line.consumed for line in order_rows.lines_of(work, order_id)):
         order_rows.set_state(work, row, State.SHIPPED)  # a part has left; its return is expected
+        credit_notes.never_invoiced(work, row)
         too_late(work, row)
         return
     order_rows.set_state(work, row, State.CANCELLED)
+    credit_notes.never_invoiced(work, row)
     work.steps.add(4, "order.cancelled", system=row.system, order_id=order_id)
     if not row.booked or taking_back.take_back(work, row, row.booked, "cancelled before it left"):
         return

@@ -28,6 +28,7 @@ from core import (
     many_readings,
     orders,
     readings,
+    refunds,
     shipments,
 )
 from core.clock import Clock, unstamp
@@ -42,6 +43,7 @@ from core.model import (
     ParcelEvent,
     Price,
     Record,
+    Refund,
     Return,
     Shipment,
     StockMovement,
@@ -270,10 +272,12 @@ class Intake:
                 return catalog.take_listing(work, system, record, began, one.row.external_id)
             case Price():
                 return catalog.take_price(work, system, record)
+            case Refund():
+                return refunds.take_refund(work, system, record)
             case Document():
                 return catalog.take_document(work, system, record)
             case Cancellation() | Return() | ParcelEvent():
-                return catalog.take_fact(work, system, one.row.resource, record)
+                return catalog.take_fact(work, system, record)
 
     def _take_absence(self, work: Work, row: Row[Any]) -> str:
         """A complete pass of its owner no longer showed this object."""

@@ -32,7 +32,7 @@ KEYS = frozenset(
     """
     event level timestamp exception logger
     stop source system channel warehouse erp courier order order_id line sku location place
-    listing shipment parcel tracking return_id invoice credit_note payout reference revision
+    listing shipment parcel tracking return_id refund invoice credit_note payout reference revision
     units quantity shown claimed short consumed cancelled on_hand available offer amount currency
     kind command key lane attempt generation topic resource identity seq via mapping version
     state was reason cause next_step words what fix error file step
@@ -40,7 +40,7 @@ KEYS = frozenset(
     status method path host port budget urgency after_s wait_s pause_s ms seconds bytes
     breaker clock_offset_s epoch run day window zone since until due at started finished
     name label policy bound exposure drift owner copy field explained pid instance signal
-    document claim part_of basis as_of began evidence number scope active by doubt
+    document claim custody money part_of basis as_of began evidence number scope active by doubt
     """.split()
 )
 

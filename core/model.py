@@ -292,7 +292,12 @@ class ReturnLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
-    """Goods on their way back, or money without goods. Three facts, three owners."""
+    """Goods on their way back, or money without goods. Three facts, three owners.
+
+    A channel allows it, in its own key of the order. A warehouse receives it, at `received_at`
+    and with a condition for each line, in our reference of the order or in its number. `refund`
+    is a memo of the channel: money is a `Refund`.
+    """
 
     key: str
     order: str
@@ -304,6 +309,46 @@ class Return:
     refund: Money | None = None
     previous: str = ""  # the return this one continues (an exchange chain)
     tracking: str = ""
+    authorization: str = ""  # what a warehouse received: the channel's return it was told of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundLine:
+    """Money given back for one line of an order (`line`, or `sku` where the channel names no line).
+
+    `quantity`: units the money is for, whether they come back or not; 0 for money alone.
+    `amount` counts as the order's own prices do: with the tax where `Order.tax_included`.
+    Without it the line's own price is meant; without `taxes` their part of it.
+    """
+
+    line: str = ""
+    sku: str = ""
+    quantity: int = 0
+    amount: Money | None = None
+    taxes: tuple[Tax, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Money a channel has given back (S17). All amounts are positive.
+
+    `total` is what the buyer got, to the minor unit; `adjustment` the part of it that is for
+    nothing in particular, tax included. With `total` alone all of it is that. `Order.total`
+    stays what was bought: a refund is told here and nowhere else.
+    """
+
+    key: str
+    order: str
+    returned: str = ""  # the channel's return it belongs to, where it says so
+    revision: str = ""
+    state: RequestState = RequestState.COMPLETED  # only what is completed is money
+    refunded_at: datetime
+    total: Money
+    lines: tuple[RefundLine, ...] = ()
+    shipping: Money | None = None
+    shipping_taxes: tuple[Tax, ...] = ()
+    fees: Money | None = None  # of `Order.other_fees`
+    adjustment: Money | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +407,7 @@ Record = (
     | Listing
     | Shipment
     | Return
+    | Refund
     | Price
     | ParcelEvent
     | Document
@@ -376,6 +422,7 @@ RECORDS: dict[str, type[Record]] = {
     "listing": Listing,
     "shipment": Shipment,
     "return": Return,
+    "refund": Refund,
     "price": Price,
     "parcel_event": ParcelEvent,
     "document": Document,
@@ -468,6 +515,46 @@ class BookInvoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreditLine:
+    """What is credited of one line of the order; `quantity` 0: less money for the same goods.
+
+    `amount` is for all units together, with the tax where the prices of the order have it.
+    """
+
+    line: str
+    sku: str
+    title: str = ""
+    quantity: int = 0
+    amount: Money
+    taxes: tuple[Tax, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookCreditNote:
+    """To an ERP: so much of the invoice was given back. Goods are another document.
+
+    Lines, shipping, fees, and taxes on top where `tax_included` is False, come to `total` within
+    the company's rounding limit. `day` is the ledger's date: of the refund, in the company's
+    zone (S13).
+    """
+
+    reference: str
+    order_reference: str  # of the BookOrder
+    invoice_reference: str  # of the BookInvoice
+    channel: str
+    number: str
+    refund: str  # the channel's key of it
+    dated: datetime
+    day: str  # 2026-03-31
+    total: Money
+    tax_included: bool = False
+    lines: tuple[CreditLine, ...] = ()
+    shipping: Money | None = None
+    shipping_taxes: tuple[Tax, ...] = ()
+    fees: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
     """To an ERP (or a channel): the sale will not happen, or not these lines of it."""
 
@@ -486,6 +573,7 @@ Ask = (
     | BookOrder
     | BookShipment
     | BookInvoice
+    | BookCreditNote
     | CancelOrder
 )
 
@@ -497,6 +585,7 @@ COMMANDS: dict[str, type[Ask]] = {
     "book_order": BookOrder,
     "book_shipment": BookShipment,
     "book_invoice": BookInvoice,
+    "book_credit_note": BookCreditNote,
     "cancel_order": CancelOrder,
 }
 

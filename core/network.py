@@ -30,6 +30,7 @@ TELLS: Mapping[str, tuple[str, ...]] = {
     "book_order": ("order",),
     "book_shipment": ("shipment",),
     "book_invoice": ("order",),
+    "book_credit_note": ("order",),
     "cancel_order": ("order",),
 }
 

@@ -32,6 +32,14 @@ def find(work: Work, system: str, external_id: str) -> Row[Any] | None:
     return _FIND(work.connection, system=system, external_id=external_id).one_or_none()
 
 
+def named(work: Work, name: str) -> Row[Any] | None:
+    """The one order of any channel with this id or number; None where it is nobody's, or two's."""
+    rows = work.connection.execute(
+        select(orders).where((orders.c.external_id == name) | (orders.c.number == name)).limit(2)
+    ).all()
+    return rows[0] if len(rows) == 1 else None
+
+
 def by_id(work: Work, order_id: int) -> Row[Any]:
     """The row as it is now; one read earlier may be old. NoResultFound if there is none."""
     return _BY_ID(work.connection, order_id=order_id).one()

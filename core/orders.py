@@ -70,6 +70,7 @@ def _capture(work: Work, system: str, order: Order) -> str:
         lines=len(order.lines),
         payment=order.payment.value,
     )
+    commands.order_came(work, system, order.key)
     for line in order.lines:
         order_rows.insert_line(work, order_id, line)
     stock.channel_moved(work, system, (line.sku for line in order.lines))

@@ -30,6 +30,7 @@ WRITES = (
     "document.read",
     "listing.read",
     "fact.read",
+    "refund.read",
     "command.queued",
 )
 #: How often it says how far it has come.
@@ -121,7 +122,7 @@ def _written(step: Step) -> tuple[str, str]:
             return str(step.data.get("number")), COMPANY
         case "document.read":
             return "invoice", COMPANY
-        case "fact.read":  # a cancellation, a return, a scan: a part of this number
+        case "fact.read" | "refund.read":  # a part of this number
             return str(step.data.get("number")), str(step.data.get("scope"))
         case "listing.read":
             return "listing", step.system

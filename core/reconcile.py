@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select
 
-from core import differences, exceptions, outage_rows, overrides, unlisted, views
+from core import differences, exceptions, outage_rows, overrides, return_views, unlisted, views
 from core.clock import Window, local_day, stamp, unstamp
 from core.differences import Booking, Difference, Reads
 from core.lifecycle import State
@@ -62,6 +62,8 @@ class Reconciliation:
     stopped: list[dict[str, Any]] = field(default_factory=list)
     snoozed: list[dict[str, Any]] = field(default_factory=list)
     plan_words: str = ""  # what is not sent: stands before everything
+    refunds: list[dict[str, Any]] = field(default_factory=list)
+    returns: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -126,6 +128,8 @@ def compare(
         drifts=_drifts(connection, window),
         outages=outage_rows.of_day(connection, window),
         stopped=overrides.stopped(connection),
+        refunds=_refunds(connection, network, window, bookings),
+        returns=return_views.groups(return_views.open_returns(connection)),
         commands=_commands(connection, window),
         release_s=_release_s(connection, window),
         captured_before=len(_placed(connection, local_day(day - timedelta(days=1), network.zone))),
@@ -336,12 +340,62 @@ def _kept_by_ledgers(
     return found
 
 
-def _tie_out(bookings: Sequence[Booking], channel: str, currency: str, ledger: str) -> str:
+def _refunds(
+    connection: Connection, network: Network, window: Window, bookings: Sequence[Booking]
+) -> list[dict[str, Any]]:
+    """What each channel gave back that day of what was invoiced, and what the ledgers credited."""
+    own = s.refunds.c
+    during = (own.refunded_at >= stamp(window.start), own.refunded_at < stamp(window.end))
+    invoiced = own.state.in_(("credited", "held"))
+    rows = connection.execute(
+        select(
+            own.system,
+            own.currency,
+            func.count().label("refunds"),
+            func.sum(own.total_minor).label("refunded"),
+            func.sum(own.channel_tax_minor).label("channel_tax"),
+        )
+        .where(invoiced, *during)
+        .group_by(own.system, own.currency)
+        .order_by(own.system, own.currency)
+    ).all()
+    kept = connection.execute(
+        select(
+            own.system,
+            own.currency,
+            s.documents.c.system.label("ledger"),
+            func.sum(s.documents.c.total_minor).label("credited"),
+        )
+        .join(s.documents, (s.documents.c.reference == own.note) & (own.note != ""))
+        .where(invoiced, *during, s.documents.c.kind == "credit_note")
+        .group_by(own.system, own.currency, s.documents.c.system)
+    )
+    credited = {(row.system, row.currency, row.ledger): int(row.credited or 0) for row in kept}
+    return [
+        {
+            "channel": row.system,
+            "currency": row.currency,
+            "ledger": ledger,
+            "refunds": int(row.refunds),
+            "refunded": int(row.refunded),
+            "channel_tax": int(row.channel_tax),
+            "credited": credited.get((row.system, row.currency, ledger), 0),
+            "tie_out": _tie_out(bookings, row.system, row.currency, ledger, of="refund"),
+        }
+        for row in rows
+        for ledger in network.ledgers
+    ]
+
+
+def _tie_out(
+    bookings: Sequence[Booking], channel: str, currency: str, ledger: str, *, of: str = "sale"
+) -> str:
     """The worst kind among the day's differences of this channel, or `ties`."""
     kinds = {
         one.difference.kind
         for one in bookings
-        if one.today and (one.channel, one.currency, one.ledger) == (channel, currency, ledger)
+        if one.today
+        and (one.channel, one.currency, one.ledger, one.of) == (channel, currency, ledger, of)
     }
     return next((kind for kind in KINDS if kind in kinds), "ties")
 

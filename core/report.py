@@ -61,7 +61,9 @@ def sections(found: Reconciliation) -> list[Section]:
         _leave_soon(found),
         _orders(found),
         *_money(found),
+        _refunds(found),
         _differences(found),
+        _returns(found),
         _waits(found),
         _snoozed(found),
         _stopped(found),
@@ -340,6 +342,57 @@ def _money(found: Reconciliation) -> list[Section]:
             )
         )
     return made
+
+
+def _refunds(found: Reconciliation) -> Section | None:
+    """What was given back of what was invoiced; not there on a day without any."""
+    if not found.refunds:
+        return None
+    rows = tuple(
+        (
+            f"{row['channel']} {row['currency']}",
+            row["ledger"],
+            f"{row['refunds']:,}",
+            *(
+                f"{Money(row[name], row['currency']).amount:,}"
+                for name in ("refunded", "channel_tax", "credited")
+            ),
+            row["tie_out"].replace("_", " "),
+        )
+        for row in found.refunds
+    )
+    return Section(
+        title="Refunds: the channels against the books",
+        columns=(
+            "channel", "ledger", "refunds", "given back", "tax by channel", "credited", "tie-out",
+        ),
+        rows=rows,
+        numbers=frozenset(range(2, 6)),
+        alarm=any(row["tie_out"] == "unexplained" for row in found.refunds),
+        toned=6,
+    )  # fmt: skip
+
+
+def _returns(found: Reconciliation) -> Section | None:
+    """What is missing of open returns, and of how many; not there where none is open."""
+    if not found.returns:
+        return None
+    rows = tuple(
+        (
+            f"{row['count']:,}",
+            _age(found, row["since"]),
+            row["what"],
+            ", ".join(row["orders"][:5]) + (", …" if len(row["orders"]) > 5 else ""),
+        )
+        for row in found.returns
+    )
+    return Section(
+        title="Returns",
+        words=("`truecount returns` has each with its units.",),
+        columns=("count", "oldest", "what", "orders"),
+        rows=rows,
+        numbers=frozenset({0, 1}),
+    )
 
 
 def _differences(found: Reconciliation) -> Section:
@@ -652,6 +705,8 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "capture_to_release_s": found.release_s,
         "roll_forward": found.roll_forward,
         "money": found.money,
+        "refunds": found.refunds,
+        "returns": found.returns,
         "differences": [
             {"id": one.id} | {name: getattr(one, name) for name in Difference.__slots__}
             for one in found.differences

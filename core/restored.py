@@ -37,7 +37,7 @@ LOOK_FIRST_H = 72
 WAITING = "restored_from"
 CAUSE = "restored:"
 #: Copies that no decision about stock or orders rests on.
-NOT_AWAITED = ("price", "document")
+NOT_AWAITED = ("price", "document", "refund", "return")
 
 
 def look_first(connection: Connection, now: datetime) -> None:

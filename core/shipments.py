@@ -24,6 +24,7 @@ from core import (
     lifecycle,
     order_rows,
     parcels,
+    returns,
     stock,
 )
 from core.clock import stamp
@@ -79,11 +80,13 @@ def take_shipment(work: Work, system: str, shipment: Shipment) -> str:
     )
     if order.state == State.CANCELLED:
         endings.too_late(work, order)
+        returns.look(work, order_id)
         return "applied"
     _show_without_lot(work, order, shipped)
     parcels.tell(work, order, shipment, parcel, shipped)
     if not endings.close_if_all_left(work, order_id) and spoken:
         fulfillment.advance(work, order_id)
+    returns.look(work, order_id)  # a courier may have said where it is before we knew of it
     return "applied"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, case, func, or_, select
 
-from core import commands, exceptions, exchanges, outage_rows
+from core import commands, exceptions, exchanges, outage_rows, return_views
 from core import oversold as promised
 from core.clock import stamp, unstamp
 from core.codec import from_json
@@ -185,6 +185,7 @@ def trace(connection: Connection, order: Row[Any]) -> View:
                 select(s.lines).where(s.lines.c.order_id == order.id).order_by(s.lines.c.id)
             )
         ],
+        "returns": return_views.of_order(connection, order.id),
         "walk": _walk(connection, order),
         "holds": _holds_of(connection, "order", str(order.id)),
     }

@@ -47,6 +47,8 @@ class Fake:
         self._listings: dict[str, Row] = {}
         self._orders: dict[str, Row] = {}
         self._shipments: dict[str, list[Row]] = {}
+        self._refunds: list[Row] = []  # oldest first
+        self._returns: list[Row] = []
         self._changes: list[str] = []  # order ids, oldest change first
         self._events = 0
         self._writes: list[Row] = []
@@ -124,9 +126,91 @@ class Fake:
         await self._push("order.changed", row)
         return row
 
+    async def refund(
+        self,
+        order: str,
+        lines: list[Row] | None = None,
+        *,
+        shipping: str = "0.00",
+        adjustment: str = "0.00",
+        returned: str = "",
+        push: bool = True,
+        **words: Any,
+    ) -> Row:
+        """Give money back: for `lines` of {line, quantity, amount?}, for shipping, for nothing.
+
+        It is not asked whether that was ever paid, as a person with a terminal is not; `words`
+        replace what it would say of it (currency, total, refunded_at).
+        """
+        row = self._order(order)
+        own = {line["id"]: line for line in row["lines"]}
+        given = [_refunded(own.get(one["line"], {}), one) for one in lines or ()]
+        total = sum((Decimal(line["amount"]) for line in given), Decimal(0))
+        refund = {
+            "id": f"{order}-R{len(self._refunds) + 1}",
+            "order": order,
+            "returned": returned,
+            "version": 1,
+            "state": "done",
+            "refunded_at": self._now(),
+            "updated_at": self._now(),
+            "currency": row["currency"],
+            "total": str(total + Decimal(shipping) + Decimal(adjustment)),
+            "shipping": shipping,
+            "adjustment": adjustment,
+            "lines": given,
+            **words,
+        }
+        self._refunds.append(refund)
+        if push:
+            await self._push("refund.created", refund, "refund")
+        return refund
+
+    async def ask_return(
+        self, order: str, lines: list[Row] | None = None, *, push: bool = True, **words: Any
+    ) -> Row:
+        """A buyer wants to send back `lines` of {line, quantity}; `words` replace what it says."""
+        row = self._order(order)
+        own = {line["id"]: line["sku"] for line in row["lines"]}
+        wanted = row["lines"] if lines is None else lines
+        asked = {
+            "id": f"{order}-T{len(self._returns) + 1}",
+            "order": order,
+            "version": 1,
+            "kind": "return",
+            "state": "accepted",
+            "tracking": "",
+            "previous": "",
+            "updated_at": self._now(),
+            "lines": [
+                {
+                    "line": line.get("line") or line["id"],
+                    "sku": own.get(line.get("line") or line["id"], line.get("sku", "")),
+                    "quantity": line["quantity"],
+                }
+                for line in wanted
+            ],
+            **words,
+        }
+        self._returns.append(asked)
+        if push:
+            await self._push("return.changed", asked, "return")
+        return asked
+
+    async def change_return(self, returned: str, **words: Any) -> Row:
+        """The channel decides, or learns something, about a return."""
+        row = next(one for one in self._returns if one["id"] == returned)
+        row.update(words, version=row["version"] + 1, updated_at=self._now())
+        await self._push("return.changed", row, "return")
+        return row
+
     async def push_again(self, order: str, topic: str = "order.changed") -> int:
         """Send an order once more, as channels do hours later. Returns the receiver's status."""
         return await self._push(topic, self._order(order))
+
+    async def push_refund_again(self, refund: str) -> int:
+        found = next(row for row in self._refunds if row["id"] == refund)
+        return await self._push("refund.created", found, "refund")
 
     # ------------------------------------------------------------------ what is true there
 
@@ -151,6 +235,12 @@ class Fake:
 
     def shipments(self) -> list[Row]:
         return [row for rows in self._shipments.values() for row in rows]
+
+    def refunds(self) -> list[Row]:
+        return list(self._refunds)
+
+    def returns(self) -> list[Row]:
+        return list(self._returns)
 
     def stock_writes(self) -> list[Row]:
         """Every number it was told, in order: {sku, quantity, at, shown_before}."""
@@ -224,15 +314,15 @@ class Fake:
         self._orders[order["id"]] = order
         return order
 
-    async def _push(self, topic: str, order: Row) -> int:
+    async def _push(self, topic: str, row: Row, kind: str = "order") -> int:
         if self._world.settings.get("push") == "false":
             return 0
         self._events += 1
-        body = orjson.dumps({"order": order})
+        body = orjson.dumps({kind: row})
         headers = {
             "content-type": "application/json",
             "x-channel-topic": topic,
-            "x-channel-event": f"{order['id']}-{order['version']}-{topic}",
+            "x-channel-event": f"{row['id']}-{row['version']}-{topic}",
             "x-channel-signature": hmac.digest(self._secret, body, "sha256").hex(),
         }
         # Sent once: what gets lost is found by the poll (S11).
@@ -258,6 +348,10 @@ class Fake:
                 return self._put_stock(body)
             case ["GET", "orders"]:
                 return self._get_orders(asked)
+            case ["GET", "refunds"]:
+                return self._get_changed("refunds", self._refunds, asked)
+            case ["GET", "returns"]:
+                return self._get_changed("returns", self._returns, asked)
             case ["GET", "listings"]:
                 start, limit = int(asked.get("offset", "0")), int(asked.get("limit", "100"))
                 return 200, {"listings": list(self._listings.values())[start : start + limit]}
@@ -279,6 +373,21 @@ class Fake:
             # An order that changed twice appears once in a page, as it is now.
             "orders": [self._orders[order] for order in dict.fromkeys(ids)],
             "next_cursor": str(end) if end < len(self._changes) else None,
+        }
+
+    def _get_changed(self, name: str, own: list[Row], asked: Mapping[str, str]) -> Answer:
+        """Those made or changed at or after `since`, oldest first."""
+        limit = min(int(asked.get("limit", "50")), 200)
+        since = asked.get("since")
+        rows = sorted(own, key=lambda row: str(row["updated_at"]))
+        if since:
+            start = datetime.fromisoformat(since)
+            rows = [row for row in rows if datetime.fromisoformat(row["updated_at"]) >= start]
+        first = int(asked.get("cursor") or "0")
+        end = first + limit
+        return 200, {
+            name: rows[first:end],
+            "next_cursor": str(end) if end < len(rows) else None,
         }
 
     def _first_change(self, since: str | None) -> int:
@@ -346,6 +455,25 @@ _BUYER: Row = {
     "email": "alex@example.com",
     "phone": "+4930000000",
 }
+
+
+def _refunded(line: Row, asked: Row) -> Row:
+    """One line of a refund: its units at their price, the tax in it as it was charged."""
+    units = asked["quantity"]
+    amount = Decimal(asked.get("amount") or Decimal(line.get("unit_price", "0")) * units)
+    sold = Decimal(line.get("unit_price", "0")) * line.get("quantity", 0)
+    tax = [
+        {**one, "amount": str((Decimal(one["amount"]) * amount / sold).quantize(CENT))}
+        for one in line.get("tax", ())
+        if sold
+    ]
+    return {
+        "line": asked["line"],
+        "sku": line.get("sku", ""),
+        "quantity": units,
+        "amount": str(amount.quantize(CENT)),
+        "tax": tax if asked.get("taxed", True) else [],
+    }
 
 
 def _error(status: int, code: str, message: str) -> Answer:

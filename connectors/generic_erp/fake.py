@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -52,6 +52,7 @@ class Fake:
                 Route("/sales-orders", self._booking(self._sales_order), methods=["POST"]),
                 Route("/deliveries", self._booking(self._delivery), methods=["POST"]),
                 Route("/invoices", self._booking(self._invoice), methods=["POST"]),
+                Route("/credit-notes", self._booking(self._credit_note), methods=["POST"]),
                 Route("/cancellations", self._booking(self._cancellation), methods=["POST"]),
             ]
         )
@@ -215,6 +216,38 @@ class Fake:
             dated=_needed(body, "dated"),
         )
 
+    def _credit_note(self, body: Row) -> Row:
+        """Of an invoice, in the month it says; it refuses one that does not add up."""
+        invoices = self.documents(_needed(body, "invoice_reference"), "invoice")
+        if not invoices:
+            raise Refused("there is no invoice with that reference")
+        lines, taxes = body.get("lines") or [], _taxes(body.get("lines") or [])
+        taxes += body.get("shipping_taxes") or []
+        total, tax = _amount(_needed(body, "total")), _sum(tax["amount"] for tax in taxes)
+        parts = _sum(line["amount"] for line in lines)
+        parts += _sum(body[name] for name in ("shipping", "fees") if body.get(name))
+        parts += 0 if body.get("tax_included") else tax
+        if abs(total - parts) > CENT:
+            raise Refused(f"the total is {total}, its parts come to {parts}")
+        if body.get("currency") != invoices[0]["currency"]:
+            raise Refused(f"the invoice is in {invoices[0]['currency']}")
+        return self._book(
+            "credit_note",
+            "CR",
+            _needed(body, "reference"),
+            state="posted",
+            posted=True,
+            currency=invoices[0]["currency"],
+            total=str(total),
+            tax=str(tax),
+            order_reference=_needed(body, "order_reference"),
+            invoice=invoices[0]["number"],
+            dated=_needed(body, "dated"),
+            posting_date=_needed(body, "posting_date"),
+            lines=lines,
+            shipping=body.get("shipping"),
+        )
+
     def _cancellation(self, body: Row) -> Row:
         order = self._order(body)
         lines = body.get("lines") or []
@@ -302,6 +335,10 @@ def _amount(text: str) -> Decimal:
         return Decimal(text).quantize(CENT)
     except InvalidOperation:
         raise Refused(f"{text} is not an amount") from None
+
+
+def _sum(amounts: Iterable[str]) -> Decimal:
+    return sum((_amount(one) for one in amounts), Decimal("0.00"))
 
 
 def _taxes(lines: list[Row]) -> list[Row]:

@@ -73,6 +73,7 @@ class Fake:
         self._orders: dict[str, Order] = {}
         self._shipments: list[Row] = []
         self._by_id: dict[str, Row] = {}
+        self._returns: list[Row] = []
         self._asked: Counter[tuple[str, str]] = Counter()  # (sku, place): units not shipped yet
         self._movement = 0
         self._version = 0
@@ -85,6 +86,7 @@ class Fake:
                 Route("/orders", self._get_orders),
                 Route("/orders", self._post_order, methods=["POST"]),
                 Route("/orders/{reference:path}/cancel", self._post_cancel, methods=["POST"]),
+                Route("/returns", self._get_returns),
                 Route("/shipments", self._get_shipments),
                 Route("/shipments/{id}", self._get_shipment),
             ]
@@ -194,7 +196,42 @@ class Fake:
         self._cancel(order)
         return await self._shipment(order, "cancelled", [0] * len(order.lines), "", "")
 
+    def take_back(
+        self,
+        reference: str,
+        lines: list[Row],
+        *,
+        returned: str = "",
+        tracking: str = "",
+        place: str = "MAIN",
+    ) -> Row:
+        """Goods come back, of {sku, quantity, condition}: resellable units lie on the shelf again,
+        damaged ones on one of their own, missing ones are only written down. `place`: for those of
+        an order it does not know."""
+        order = self._orders.get(reference)
+        place = order.place if order else place
+        for line in lines:
+            if line["condition"] == "missing":
+                continue
+            self._units["received"] += line["quantity"]
+            status = "" if line["condition"] == "resellable" else line["condition"]
+            self._move(line["sku"], place, line["quantity"], status)
+        row = {
+            "id": f"RT{len(self._returns) + 1}",
+            "version": len(self._returns) + 1,
+            "reference": reference,
+            "returned": returned,
+            "tracking": tracking,
+            "received_at": _iso(self._world),
+            "lines": lines,
+        }
+        self._returns.append(row)
+        return row
+
     # ------------------------------------------------------------------ what is true there
+
+    def returns(self) -> list[Row]:
+        return list(self._returns)
 
     def stock(self) -> list[Row]:
         return [self._stock_row(shelf) for shelf in self._shelves.values()]
@@ -437,6 +474,9 @@ class Fake:
         self._cancel(order)
         await self._shipment(order, "cancelled", [0] * len(order.lines), "", "")
         return JSONResponse(self._order_row(order))
+
+    async def _get_returns(self, request: Request) -> Response:
+        return JSONResponse({"rows": _page(request, self._returns, lambda row: row["version"])})
 
     async def _get_shipments(self, request: Request) -> Response:
         return JSONResponse({"rows": _page(request, self._shipments, lambda row: row["version"])})

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from connectors.tryton import cancelling, delivery, feed, invoicing, sale, stock
+from connectors.tryton import cancelling, crediting, delivery, feed, invoicing, sale, stock
 from connectors.tryton.facts import Facts
 from connectors.tryton.rest import Domain, Rest
 from connectors.tryton.values import Row, plain, units
 from core.contract import Command, Item, Page, Receipt, Setup
 from core.errors import InvariantBroken
-from core.model import BookInvoice, BookOrder, BookShipment, CancelOrder
+from core.model import BookCreditNote, BookInvoice, BookOrder, BookShipment, CancelOrder
 
 _DATES = ("write_date", "create_date")
 _SALE = ("number", "reference", "state", "sale_date", "total_amount", "tax_amount",
          "currency.code", *_DATES)  # fmt: skip
 _SHIPMENT = ("number", "reference", "state", "effective_date", "outgoing_moves.quantity",
              "outgoing_moves.cost_price", "outgoing_moves.state", *_DATES)  # fmt: skip
-_INVOICE = ("number", "reference", "state", "invoice_date", "total_amount", "tax_amount",
-            "currency.code", "type", *_DATES)  # fmt: skip
+_INVOICE = ("number", "reference", "state", "invoice_date", "accounting_date", "total_amount",
+            "tax_amount", "currency.code", "type", *_DATES)  # fmt: skip
 _REFERENCED = ["reference", "!=", None]
 
 
@@ -45,6 +45,8 @@ class TrytonErp:
                 return await delivery.book(self._facts, record)
             case BookInvoice():
                 return await invoicing.book(self._facts, record)
+            case BookCreditNote():
+                return await crediting.book(self._facts, record)
             case CancelOrder():
                 return await cancelling.cancel(self._facts, record)
         raise InvariantBroken(f"tryton accepts no {command.kind}")
@@ -58,6 +60,8 @@ class TrytonErp:
                 return await delivery.find(self._facts, record)
             case BookInvoice():
                 return await invoicing.find(self._facts, record)
+            case BookCreditNote():
+                return await crediting.find(self._facts, record)
             case CancelOrder():
                 return await cancelling.find(self._facts, record)
         raise InvariantBroken(f"tryton accepts no {command.kind}")
@@ -133,9 +137,13 @@ def _sale(row: Row, digits: int) -> Row:  # noqa: ARG001
 
 
 def _invoice(row: Row, digits: int) -> Row:  # noqa: ARG001
-    kind = "credit_note" if row["total_amount"] < 0 else "invoice"
+    """A credit note is an invoice with a minus there; its amounts count as what was credited."""
+    kind, sign = ("credit_note", -1) if row["total_amount"] < 0 else ("invoice", 1)
     posted = row["state"] in ("posted", "paid")
-    return _document(row, kind, posted, row["invoice_date"]) | _amounts(row)
+    dated = row["accounting_date"] or row["invoice_date"]
+    amounts = _amounts(row)
+    amounts |= {name: amounts[name] * sign for name in ("total", "tax")}
+    return _document(row, kind, posted, dated) | amounts
 
 
 def _shipment(row: Row, digits: int) -> Row:

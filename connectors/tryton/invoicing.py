@@ -23,31 +23,31 @@ from core.money import Money
 INVOICE = "account.invoice"
 FIELDS = ("number", "reference", "state", "total_amount", "currency.code")
 _LINES = ("id", "quantity", "origin", "product.type", "product.code", "unit_price")
-_POSTED = ("posted", "paid")
+POSTED = ("posted", "paid")
 
 
 async def find(facts: Facts, record: BookInvoice) -> Receipt | None:
-    row = await _ours(facts, record.reference)
-    done = row is not None and row["state"] in _POSTED
+    row = await ours(facts, record.reference)
+    done = row is not None and row["state"] in POSTED
     return Receipt(reference=row["number"], already=True) if row and done else None
 
 
 async def book(facts: Facts, record: BookInvoice) -> Receipt:
-    found = await _ours(facts, record.reference)
-    if found and found["state"] in _POSTED:
+    found = await ours(facts, record.reference)
+    if found and found["state"] in POSTED:
         return Receipt(reference=found["number"], already=True)
     sale = await sales.booked(facts, record.order_reference)
     draft = found or await _draft(facts, sale)
     if draft["state"] == "draft":  # a validated one was cut before its answer was lost
         await _cut(facts, draft, sale, record.reference)
     await _must_tie(facts, await _total(facts, draft["id"]), sale, record)
-    row = await _post(facts, draft["id"], draft["state"])
-    if row["state"] not in _POSTED:
+    row = await post(facts, draft["id"], draft["state"])
+    if row["state"] not in POSTED:
         raise Rejected(f"invoice {draft['id']} is {row['state']} in Tryton after posting")
     return Receipt(reference=row["number"])
 
 
-async def _post(facts: Facts, record: int, state: str) -> Row:
+async def post(facts: Facts, record: int, state: str) -> Row:
     """Validate, then post.
 
     Where a line's tax is not its product's usual one, Tryton asks a person whether that is
@@ -61,7 +61,8 @@ async def _post(facts: Facts, record: int, state: str) -> Row:
     return await facts.rest.press(INVOICE, record, "post", FIELDS)
 
 
-async def _ours(facts: Facts, reference: str) -> Row | None:
+async def ours(facts: Facts, reference: str) -> Row | None:
+    """The invoice or credit note that carries our reference."""
     company = await facts.company()
     domain = [["reference", "=", reference], ["company", "=", company.id], ["type", "=", "out"]]
     rows = await facts.rest.search(

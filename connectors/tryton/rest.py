@@ -1,8 +1,8 @@
 """Tryton's REST face: search, read, create, write, press a button.
 
 Series 8 has it built in; a user application key opens it. Everything Truecount
-needs goes through it. JSON-RPC would be needed for wizards only (returns, credit
-notes), and wants a password session instead of a key.
+needs goes through it. JSON-RPC would be needed for wizards only (returns), and wants
+a password session instead of a key.
 
 The server does not apply the key owner's preferences: without `company` in the
 context prices come back null and shipping fails, so every call carries it.

@@ -171,7 +171,7 @@ async def _lines(facts: Facts, order: Order) -> list[Row]:
         maker.add(specials["shipping"], 1, fee, order.shipping_taxes, order.shipping_service)
     if order.other_fees:
         maker.add(specials["fees"], 1, order.other_fees, (), "")
-    rounding = await _tax_rounding(facts)
+    rounding = await tax_rounding(facts)
     digits = int(settings["price_digits"])
     parts = tie(maker.parts, order.currency, rounding, digits)
     rest = _owed(order).minor - expected_total(parts, order.currency, rounding, digits)
@@ -259,7 +259,7 @@ def _rows(part: Part, text: str, item: Item, currency: str, digits: int) -> list
     ]
 
 
-async def _tax_rounding(facts: Facts) -> Rounding:
+async def tax_rounding(facts: Facts) -> Rounding:
     """How this ledger rounds tax: per document, or per line."""
     rows = await facts.rest.search("account.configuration", [], ("tax_rounding",), limit=1)
     return "line" if rows and rows[0]["tax_rounding"] == "line" else "document"

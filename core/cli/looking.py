@@ -1,4 +1,4 @@
-"""Verbs that only look: status, trace, holds, dead."""
+"""Verbs that only look: status, trace, holds, returns, dead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from core import exceptions, overrides, views
+from core import exceptions, overrides, return_views, views
 from core.app import seal_of
 from core.cli.opened import Opened, opened
 from core.cli.text import age, emit_json, local, plural, since, table
@@ -34,6 +34,7 @@ def add_verbs(verbs: Any, shared: argparse.ArgumentParser) -> None:
     trace.add_argument("order", metavar="SYSTEM:ORDER", help="for example shopify-main:#1001")
     holds = verb("holds", "open exceptions, one per cause, with what to do", _holds)
     holds.add_argument("hold", nargs="?", type=int, metavar="ID", help="show its members")
+    verb("returns", "open returns: which of goods, money and credit note is missing", _returns)
     dead = verb("dead", "commands given up, with the other system's words", _dead)
     dead.add_argument(
         "command", nargs="?", type=int, metavar="ID", help="show one: request, answer, what to do"
@@ -168,6 +169,8 @@ def _print_trace(order: dict[str, Any], zone: ZoneInfo) -> None:
     print(f"{order['order']}  {order['state']}, payment {order['payment']}, total {total}\n")
     columns = ["sku", "ordered", "claimed", "short", "consumed", "cancelled"]
     print(table(order["lines"], columns, indent="  "))
+    for one in order["returns"]:
+        print(f"\n  return {one['return']} ({one['kind']}): {_facets(one)}")
     print()
     for step in order["walk"]:
         at = local(step["at"], zone, millis=True)
@@ -184,6 +187,59 @@ def _print_trace(order: dict[str, Any], zone: ZoneInfo) -> None:
         print(f"\n  held: {hold['reason']}\n        {gone}")
         if hold["assignee"] or hold["note"]:
             print(f"        {hold['assignee'] or 'nobody'} is on it. {hold['note']}".rstrip())
+
+
+# ------------------------------------------------------------------ what comes back
+
+
+def _returns(options: argparse.Namespace) -> int:
+    with opened(options.config) as own:
+        found = return_views.open_returns(own.connection)
+    if options.json:
+        emit_json(found)
+        return FINE
+    if not found:
+        print("No return is open.")
+        return FINE
+    rows = [
+        {
+            **row,
+            "units": _units(row["lines"]),
+            **{name.replace(" ", "_"): _for(row, name, own) for name in return_views.FACETS},
+        }
+        for row in found
+    ]
+    columns = ["order", "return", "kind", "custody", "units", "goods", "money", "credit_note"]
+    print("Missing, and for how long:\n")
+    print(table(rows, columns, indent="  "))
+    return FINE
+
+
+def _for(row: dict[str, Any], facet: str, own: Opened) -> str:
+    """For how long one of the three is missing; nothing where it is there, or not due."""
+    return since(row["missing"][facet], own.now) if facet in row["missing"] else ""
+
+
+def _facets(one: dict[str, Any]) -> str:
+    words = f"goods {one['custody'].replace('_', ' ')}, money {one['money']}"
+    gone = f"; missing: {', '.join(one['missing'])}" if one["missing"] else ""
+    units = _units(one["lines"])
+    return f"{words}{gone}" + (f"  {units}" if units else "")
+
+
+def _units(lines: list[dict[str, Any]]) -> str:
+    """Units of each item, and of those what came in which condition."""
+    words = []
+    for line in lines:
+        came = [
+            f"{line[name]} {name}"
+            for name in ("resellable", "damaged", "missing", "unknown")
+            if line[name]
+        ]
+        words.append(
+            f"{line['expected']} {line['sku']}" + (f" ({', '.join(came)})" if came else "")
+        )
+    return "; ".join(words)
 
 
 # ------------------------------------------------------------------ holds, dead

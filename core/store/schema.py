@@ -473,7 +473,10 @@ facts = Table(
     Column("order_id", Integer),
     Column("doc", LargeBinary, nullable=False),
     _instant("seen_at", nullable=False),
+    _word("tracking", ""),  # of a courier's scan
 )
+Index("facts_of_order", facts.c.order_id)
+Index("facts_of_tracking", facts.c.tracking, sqlite_where=facts.c.tracking != "")
 
 #: What a ledger holds about our references.
 documents = Table(
@@ -495,6 +498,79 @@ documents = Table(
     _instant("seen_at", nullable=False),
 )
 Index("documents_of_order", documents.c.order_id)
+
+#: An order as the ledgers were asked to invoice it: what refunds are credited of.
+invoiced = Table(
+    "invoiced",
+    metadata,
+    Column("order_id", Integer, primary_key=True),
+    _instant("at", nullable=False),
+    Column("doc", LargeBinary, nullable=False),  # the sealed Order, without its buyer
+)
+
+#: Money a channel gave back. state: announced | waiting (for the invoice) | credited |
+#: not_owed (nothing was invoiced of it). `note`: the key of its credit note in every ledger.
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _word("system"),
+    _word("external_id"),
+    Column("order_id", Integer, nullable=False),
+    _word("returned", ""),
+    _word("revision", ""),
+    _word("state"),
+    _word("currency"),
+    Column("total_minor", Integer, nullable=False),
+    _count("channel_tax_minor"),  # of its credit note: tax that the marketplace remits itself
+    _instant("refunded_at", nullable=False),
+    _instant("seen_at", nullable=False),
+    _word("note", ""),
+    Column("doc", LargeBinary, nullable=False),  # the sealed Refund
+    _word("doc_hash"),
+    Column("credit", LargeBinary),  # the sealed BookCreditNote
+    Column("return_id", Integer),  # the return it belongs to
+    UniqueConstraint("system", "external_id", name="refund_once"),
+)
+Index("refunds_of_order", refunds.c.order_id)
+
+#: Returns as core/coming_back.py folds them from the facts. `external_id`: the channel's, or
+#: "parcel:TRACKING" and "order" where it has none. The custody and money words are its own;
+#: the books are those of its refunds. `closed_at`: nothing of it is missing any more.
+returns = Table(
+    "returns",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _word("system"),
+    _word("external_id"),
+    Column("order_id", Integer, nullable=False),
+    _word("kind"),
+    _word("state"),  # as the channel says
+    _word("tracking", ""),
+    _word("custody"),
+    _instant("custody_at", nullable=False),
+    _word("money"),
+    _instant("money_at", nullable=False),
+    _instant("opened_at", nullable=False),
+    _instant("closed_at"),
+    UniqueConstraint("system", "external_id", "order_id", name="return_once"),
+)
+Index("returns_of_order", returns.c.order_id)
+Index("returns_open", returns.c.opened_at, sqlite_where=returns.c.closed_at.is_(None))
+
+#: Units of a return, by the row of its order, and what a warehouse received of them.
+return_lines = Table(
+    "return_lines",
+    metadata,
+    Column("return_id", Integer, primary_key=True),
+    Column("line", String, primary_key=True),
+    _word("sku"),
+    _count("expected"),
+    _count("resellable"),
+    _count("damaged"),
+    _count("missing"),
+    _count("unknown"),
+)
 
 #: One open row per cause; 400 members of one cause are one exception.
 holds = Table(

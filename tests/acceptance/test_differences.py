@@ -208,3 +208,57 @@ async def test_a_held_order_is_explained_by_its_reason(tmp_path: Path) -> None:
         assert one.detail == "held: no warehouse and no ERP knows the SKU 'GHOST'"
         [money] = compared(h).money
         assert money["tie_out"] == "explained"
+
+
+# ------------------------------------------------------------------ refunds against the books
+
+
+async def refunded(h: House, amount: str = "5.00") -> None:
+    await shipped(h)
+    order = h.shop.orders()[0]
+    await h.shop.refund(order["id"], adjustment=amount)
+    await h.settle(700)  # credited, and the books are read once more
+
+
+async def test_a_refund_that_was_credited_ties_to_the_cent(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await refunded(h)
+        found = compared(h)
+        assert (found.differences, found.verdict) == ([], "BALANCED")
+        [row] = found.refunds
+        assert (row["refunds"], row["refunded"], row["credited"]) == (1, 500, 500)
+        assert row["tie_out"] == "ties"
+        words = report.as_text(found).lower()
+        assert "refunds: the channels against the books" in words
+        assert orjson.loads(orjson.dumps(report.as_json(found)))["refunds"][0]["credited"] == 500
+
+
+async def test_a_credit_note_of_another_amount_is_unexplained(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await refunded(h)
+        await h.write("UPDATE documents SET total_minor = 400 WHERE kind = 'credit_note'")
+        [one] = those(h, "credit note in books")
+        assert (one.kind, one.minor) == ("unexplained", 100)
+        found = compared(h)
+        assert [row["tie_out"] for row in found.refunds] == ["unexplained"]
+        assert [row["tie_out"] for row in found.money] == ["ties"]  # the sale does
+
+
+async def test_a_credit_note_that_is_not_there_or_on_its_way(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await shipped(h)
+        h.faults("books", status=503)
+        await h.shop.refund(h.shop.orders()[0]["id"], adjustment="5.00")
+        await h.settle(30)
+        [one] = those(h, "credit note in books")
+        assert (one.kind, one.minor) == ("in_flight", 500)
+        await h.write("DELETE FROM outbox WHERE kind = 'book_credit_note'")
+        [one] = those(h, "credit note in books")
+        assert (one.kind, one.detail) == ("unexplained", "nothing was asked of it")
+
+
+async def test_a_refund_that_is_held_is_explained(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await refunded(h, "20.01")
+        [one] = those(h, "credit note in books")
+        assert (one.kind, one.minor) == ("explained", 2001)

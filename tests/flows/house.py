@@ -74,7 +74,7 @@ SHOPIFY = """\
     every: {order: 30s, listing: 10m}
 """
 CONFIG = """\
-company: {{name: Acme, timezone: Europe/Berlin, currency: EUR}}
+company: {{name: Acme, timezone: {zone}, currency: EUR}}
 state: state/truecount.db
 seal_key: ${{SEAL}}
 mappings: "{mappings}"{rules}
@@ -560,6 +560,7 @@ async def house(
     second_safety: int = 0,
     state: bytes = b"",
     waiting_max: int = 100_000,
+    zone: str = "Europe/Berlin",
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[House]:
     """Open for business. `mappings`: its own copy, that a test may edit; `rules`: rules.yaml;
@@ -602,6 +603,7 @@ async def house(
             linger=linger,
             policy=policy,
             waiting_max=waiting_max,
+            zone=zone,
         )
     )
     clock = ManualClock(START + timedelta(hours=1) if state else START)

@@ -141,3 +141,27 @@ async def test_a_backup_of_an_older_schema_is_put_back_and_brought_up(tmp_path: 
         await h.start()
         assert h.app.store.migrated is not None
         assert h.one("SELECT count(*) FROM orders") > 0
+
+
+async def test_an_order_invoiced_before_that_was_kept_is_credited_as_it_is_known(
+    tmp_path: Path,
+) -> None:
+    # What was invoiced is remembered since schema 3.
+    old = state_of(2, tmp_path / "old.db")
+    async with house(tmp_path, policy="split", state=old.read_bytes()) as h:
+        row = h.rows("SELECT * FROM orders WHERE state = 'shipped' AND system = 'shop'")[0]
+        key = f"truecount:shop:{row['external_id']}:book_invoice:1"
+        body = {"order_reference": f"truecount:shop:{row['external_id']}:book_order:1"}
+        h.books._book("sales_order", "SO", body["order_reference"], tax="3.19")
+        h.books._invoice(
+            body | {"reference": key, "total": "20.00", "dated": "2026-11-25T09:00:00Z"}
+        )
+        h.lost_pushes.add("shop")
+        for _ in range(3):  # it is a new channel with the old orders
+            h.shop.list_item("TEA", quantity=9)
+            await h.shop.place_order("TEA", 2)
+        h.lost_pushes.clear()
+        await h.shop.refund(row["external_id"], [{"line": "1", "quantity": 1}])
+        await h.settle(60)
+        [note] = h.books.documents(kind="credit_note")
+        assert (note["total"], note["tax"]) == ("10.00", "1.60")

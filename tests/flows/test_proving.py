@@ -536,9 +536,9 @@ async def test_g5_a_cancellation_a_return_and_a_scan_are_in_the_walk(tmp_path: P
         await a_day(h)
         order = h.shop.orders()[0]["id"]
         returned = Return(key="R1", order=order, state=RequestState.REQUESTED)
-        assert await _says(h, "shop", "cancellation", Cancellation(key="C1", order=order))
-        assert await _says(h, "depot", "return", returned)
-        assert not await _says(h, "books", "return", replace(returned, key="R2"))
+        assert await _says(h, "shop", Cancellation(key="C1", order=order))
+        assert await _says(h, "depot", returned)
+        assert not await _says(h, "books", replace(returned, key="R2"))
         assert [row["system"] for row in h.rows(_FACTS)] == ["shop", "depot"]
         assert proven(h).findings == []
         with _copied(h) as log:
@@ -550,10 +550,10 @@ async def test_g5_a_cancellation_a_return_and_a_scan_are_in_the_walk(tmp_path: P
 _FACTS = "SELECT system FROM steps WHERE name = 'fact.read' ORDER BY seq"
 
 
-async def _says(h: House, system: str, resource: str, record: Cancellation | Return) -> bool:
+async def _says(h: House, system: str, record: Cancellation | Return) -> bool:
     def unit(connection: Connection) -> str:
         work = Work.begin(connection, h.app.network, h.app.seal, h.clock.now())
-        told = catalog.take_fact(work, system, resource, record)
+        told = catalog.take_fact(work, system, record)
         work.finish()
         return told
 

@@ -116,8 +116,11 @@ CREATE TABLE facts (
 	order_id INTEGER, 
 	doc BLOB NOT NULL, 
 	seen_at VARCHAR(27) NOT NULL, 
+	tracking VARCHAR DEFAULT '' NOT NULL, 
 	PRIMARY KEY (system, resource, external_id)
 );
+CREATE INDEX facts_of_order ON facts (order_id);
+CREATE INDEX facts_of_tracking ON facts (tracking) WHERE tracking != '';
 CREATE TABLE falls (
 	system VARCHAR NOT NULL, 
 	pass_began_at VARCHAR(27) NOT NULL, 
@@ -230,6 +233,12 @@ CREATE TABLE inbox (
 CREATE INDEX inbox_held ON inbox (system, resource, external_id) WHERE state = 'held';
 CREATE INDEX inbox_pending ON inbox (seq) WHERE state = 'pending';
 CREATE INDEX inbox_pending_of ON inbox (system, seq) WHERE state = 'pending';
+CREATE TABLE invoiced (
+	order_id INTEGER NOT NULL, 
+	at VARCHAR(27) NOT NULL, 
+	doc BLOB NOT NULL, 
+	PRIMARY KEY (order_id)
+);
 CREATE TABLE item_lists (
 	seq INTEGER NOT NULL, 
 	digest VARCHAR NOT NULL, 
@@ -465,6 +474,28 @@ CREATE TABLE quotas (
 	PRIMARY KEY (system, listing, place)
 );
 CREATE INDEX quotas_of_sku ON quotas (sku, system);
+CREATE TABLE refunds (
+	id INTEGER NOT NULL, 
+	system VARCHAR NOT NULL, 
+	external_id VARCHAR NOT NULL, 
+	order_id INTEGER NOT NULL, 
+	returned VARCHAR DEFAULT '' NOT NULL, 
+	revision VARCHAR DEFAULT '' NOT NULL, 
+	state VARCHAR NOT NULL, 
+	currency VARCHAR NOT NULL, 
+	total_minor INTEGER NOT NULL, 
+	channel_tax_minor INTEGER DEFAULT 0 NOT NULL, 
+	refunded_at VARCHAR(27) NOT NULL, 
+	seen_at VARCHAR(27) NOT NULL, 
+	note VARCHAR DEFAULT '' NOT NULL, 
+	doc BLOB NOT NULL, 
+	doc_hash VARCHAR NOT NULL, 
+	credit BLOB, 
+	return_id INTEGER, 
+	PRIMARY KEY (id), 
+	CONSTRAINT refund_once UNIQUE (system, external_id)
+);
+CREATE INDEX refunds_of_order ON refunds (order_id);
 CREATE TABLE reports (
 	company VARCHAR NOT NULL, 
 	day VARCHAR NOT NULL, 
@@ -484,6 +515,36 @@ CREATE TABLE republish (
 	why VARCHAR NOT NULL, 
 	PRIMARY KEY (system, sku)
 );
+CREATE TABLE return_lines (
+	return_id INTEGER NOT NULL, 
+	line VARCHAR NOT NULL, 
+	sku VARCHAR NOT NULL, 
+	expected INTEGER DEFAULT 0 NOT NULL, 
+	resellable INTEGER DEFAULT 0 NOT NULL, 
+	damaged INTEGER DEFAULT 0 NOT NULL, 
+	missing INTEGER DEFAULT 0 NOT NULL, 
+	unknown INTEGER DEFAULT 0 NOT NULL, 
+	PRIMARY KEY (return_id, line)
+);
+CREATE TABLE returns (
+	id INTEGER NOT NULL, 
+	system VARCHAR NOT NULL, 
+	external_id VARCHAR NOT NULL, 
+	order_id INTEGER NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	tracking VARCHAR DEFAULT '' NOT NULL, 
+	custody VARCHAR NOT NULL, 
+	custody_at VARCHAR(27) NOT NULL, 
+	money VARCHAR NOT NULL, 
+	money_at VARCHAR(27) NOT NULL, 
+	opened_at VARCHAR(27) NOT NULL, 
+	closed_at VARCHAR(27), 
+	PRIMARY KEY (id), 
+	CONSTRAINT return_once UNIQUE (system, external_id, order_id)
+);
+CREATE INDEX returns_of_order ON returns (order_id);
+CREATE INDEX returns_open ON returns (opened_at) WHERE closed_at IS NULL;
 CREATE TABLE seen (
 	system VARCHAR NOT NULL, 
 	resource VARCHAR NOT NULL, 

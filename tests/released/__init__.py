@@ -2,8 +2,8 @@
 
     python -m tests.released            writes the tables of the present schema
 
-`0001.sql` was dumped from a house (tests/flows) that had lived through some days, with the
-warehouse out of reach at the end: commands wait in it. It is sealed with the key of the tests.
+Each was dumped from a house (tests/flows) of its release that had lived for a while, with the
+warehouse out of reach at the end: commands wait in it. They are sealed with the key of the tests.
 """
 
 from __future__ import annotations

@@ -12,12 +12,14 @@ from typing import Any
 from core.lifecycle import document_total
 from core.model import (
     Address,
+    BookCreditNote,
     BookInvoice,
     BookOrder,
     BookShipment,
     CancelFulfillment,
     CancelOrder,
     Collector,
+    CreditLine,
     Discount,
     FulfillOrder,
     Order,
@@ -134,6 +136,35 @@ def book_invoice(booked: BookOrder, part: int = 1, total: Money | None = None) -
         number=booked.order.number,
         dated=datetime.now(UTC),
         total=total or booked.order.total,
+    )
+
+
+def credit_note(
+    booked: BookOrder, *lines: CreditLine, part: int = 1, shipping: str = "", **more: Any
+) -> BookCreditNote:
+    """Of the invoice of this order; its total is what the lines come to, unless `total` says it."""
+    order = booked.order
+    fee = usd(shipping) if shipping else None
+    fee_taxes = (gst(fee, inside=order.tax_included),) if fee else ()
+    taxes = [tax for line in lines for tax in line.taxes] + list(fee_taxes)
+    total = Money.total((line.amount for line in lines), "USD") + (fee or usd("0"))
+    if not order.tax_included:
+        total += Money.total((tax.amount for tax in taxes), "USD")
+    at = datetime.now(UTC)
+    words: dict[str, Any] = {"day": at.date().isoformat(), "total": total, **more}
+    return BookCreditNote(
+        reference=f"truecount:shop:{order.key}:book_credit_note:R{part}",
+        order_reference=booked.reference,
+        invoice_reference=f"truecount:shop:{order.key}:book_invoice:1",
+        channel="shop",
+        number=order.number,
+        refund=f"R{part}",
+        dated=at,
+        tax_included=order.tax_included,
+        lines=lines,
+        shipping=fee,
+        shipping_taxes=fee_taxes,
+        **words,
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from core import coming_back
 from core.lifecycle import NEXT
 
 REPO = Path(__file__).resolve().parents[2]
@@ -38,6 +40,20 @@ def test_the_lifecycle_table_is_the_one_of_the_code() -> None:
     assert rows.pop("state") == "may become"
     written = {state: set(re.findall(r"\w+", words)) for state, words in rows.items()}
     assert written == {state.value: {one.value for one in after} for state, after in NEXT.items()}
+
+
+def test_the_table_of_returns_is_the_one_of_the_code() -> None:
+    section = text("ARCHITECTURE.md").partition("## The life of a return")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| (\w+) \| ([\w, -]+) \|$", section, re.MULTILINE))
+    assert rows.pop("custody") == "may become"
+    written = {word: set(re.findall(r"\w+", after)) for word, after in rows.items()}
+    assert written == {
+        word.value: {one.value for one in after} for word, after in coming_back.NEXT.items()
+    }
+    drawn = re.search(r"^```\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    assert drawn is not None
+    assert coming_back.__doc__ is not None
+    assert textwrap.indent(drawn[1].rstrip(), "    ") in coming_back.__doc__
 
 
 def test_architecture_names_every_file_of_the_core_and_no_other() -> None:

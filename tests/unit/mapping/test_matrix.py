@@ -31,6 +31,7 @@ from core.model import (
     ParcelEvent,
     Payment,
     Price,
+    Refund,
     Return,
     Shipment,
     StockReading,
@@ -105,6 +106,8 @@ def _read(record: Any, mapping: Mapping) -> Iterator[tuple[str, bool]]:
             money = [record.refund, *(line.refund for line in record.lines)]
             yield "returns", record.kind != "refund_only" and bool(record.lines)
             yield "refunds", any(amount is not None for amount in money)
+        case Refund():
+            yield "refunds", record.total.minor > 0
         case Document():
             yield "refunds", b"credit_note" in mapping.text.data
         case Price():
