@@ -172,13 +172,15 @@ HISTORY = {
     "overrides.ended_at", "feed.changed_at", "divided.since", "told.began_at", "told.ended_at",
     "steps.at", "reports.sent_at", "tokens.stored_at",
     "ticks.began_at", "ticks.ok_at",  # core/rules_in_force.py
+    "returns.opened_at", "returns.custody_at", "returns.money_at", "returns.closed_at",
+    "refunds.seen_at", "invoiced.at", "waivers.at", "handovers.at", "holds.snoozed_until",
     "health.at",  # core/breaker.py counts by the monotonic clock
 }  # fmt: skip
 #: … and those of other clocks, and watermarks in their words.
 THEIRS = {
     "orders.placed_at", "orders.ship_by", "claims.accepted_as_of", "claims.shipped_as_of",
     "stock.as_of", "movements.as_of", "shipments.shipped_at", "documents.dated",
-    "inbox.since", "cursors.since",
+    "inbox.since", "cursors.since", "refunds.refunded_at",
 }  # fmt: skip
 
 
@@ -187,7 +189,7 @@ def test_g18_of_every_instant_it_is_known_what_a_clock_set_back_does_to_it() -> 
         f"{table.name}.{column.name}"
         for table in metadata.tables.values()
         for column in table.columns
-        if column.name.endswith(("_at", "_as_of", "_since"))
+        if column.name.endswith(("_at", "_as_of", "_since", "_until"))
         or column.name in ("at", "as_of", "since", "until", "dated", "ship_by")
     }
     brought = {
