@@ -340,7 +340,8 @@ def test_the_version_of_a_mapping_is_its_tables_too(tmp_path: Path) -> None:
 
 CSVS: list[tuple[str | bytes, str]] = [
     ("theirs,ours\nPAID,payed\n",
-     'mappings/shop/p.csv:2  payment: "payed" is not a word of payment (pay)\n  Did you mean "paid"?'),
+     'mappings/shop/p.csv:2  payment: "payed" is not a word of payment (pay)\n'
+     '  Did you mean "paid"?'),
     ("word,meaning\nPAID,paid\n",
      "mappings/shop/p.csv:1  has another header\n  The first line is: theirs,ours"),
     ("theirs,ours\nPAID,paid\nPAID,void\n",
