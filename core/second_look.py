@@ -110,7 +110,7 @@ def _not_said_again(
     found = set()
     for row in held:
         began = ended.get((row.system, row.resource))
-        if began is None or row.done_at > began or row.seen_at >= began:
+        if began is None or row.seen_at >= began:
             continue
         # What comes without a revision is compared with what was seen last (core/passes.py).
         last = connection.execute(

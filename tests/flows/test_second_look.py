@@ -110,6 +110,26 @@ async def test_what_its_owner_goes_on_saying_stays_held_and_is_seldom_asked_for(
         )  # from its beginning, where the parcel was among the first
 
 
+async def test_where_every_pass_shows_everything_nobody_is_sent_back(tmp_path: Path) -> None:
+    """Its next passes end the hold; sent back, it would only be asked more often."""
+
+    def without_sku(found: Any) -> None:
+        for row in found["listings"]:
+            row["sku"] = {"planted": 1}
+
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=5)
+        h.wires["shop"].spoil = spoilt("GET /listings", without_sku)
+        await pass_by(h, 30)
+        assert h.one(HELD) == 1
+        before = h.wires["shop"].sent.count("GET /listings")
+        await pass_by(h, 60)
+        assert h.wires["shop"].sent.count("GET /listings") - before == 12
+        h.wires["shop"].spoil = None
+        await pass_by(h, 25)  # gone from two passes
+        assert h.one(HELD) == 0
+
+
 SENT = "resource = 'shipment'"
 SHIPMENTS = f"SELECT * FROM cursors WHERE {SENT}"
 ORDERS = "system = 'shop' AND resource = 'order'"

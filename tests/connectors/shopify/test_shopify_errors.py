@@ -49,6 +49,18 @@ async def test_every_answer_tells_the_limiter_what_is_left() -> None:
     assert of.limiter.snapshot()["points"]["left"] < 500
 
 
+async def test_what_is_left_in_other_words_is_not_counted_with() -> None:
+    """A number that came as a word once (T7): the call is done, the budget as it was."""
+    of = bench()
+    await of.connector.probe()
+    said = of.tap.exchanges[-1][2]
+    for bucket in ({"currentlyAvailable": "many"}, "planted", None):
+        said["extensions"]["cost"]["throttleStatus"] = bucket
+        api = Said(said)
+        await connector_over(api).probe()
+        assert api.observed == []
+
+
 async def test_a_missing_scope_pauses_the_system() -> None:
     of = bench()
     of.fake.deny("read_orders")

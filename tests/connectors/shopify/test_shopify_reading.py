@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shopify_kit import NOON, bench
+from shopify_kit import NOON, Said, bench, connector_over
 
 from connectors.shopify.standing import standing
 
@@ -77,6 +77,22 @@ async def test_lines_beyond_the_first_page_are_fetched() -> None:
     assert len({line["id"] for line in item.body["lineItems"]["nodes"]}) == 120
     assert of.tap.names() == ["Order", "OrderLines", "OrderLines"]
     assert item.body["lineItems"]["pageInfo"]["hasNextPage"] is False
+
+
+async def test_an_order_that_cannot_be_calculated_with_is_kept_as_it_came() -> None:
+    """T7: one bad value holds its own order, where the mapping says which; the others go on."""
+    of = bench()
+    of.fake.add_product("T", price="10.00", stock=9)
+    of.fake.place_order([{"sku": "T", "quantity": 2}])
+    of.fake.place_order([{"sku": "T", "quantity": 1}])
+    await of.connector.read("order", None, None)
+    said = of.tap.exchanges[-1][2]
+    bad, good = said["data"]["orders"]["nodes"]
+    bad["lineItems"]["nodes"][0]["currentQuantity"] = "planted"
+    page = await connector_over(Said(said)).read("order", None, None)
+    assert [item.external_id for item in page.items] == [bad["id"], good["id"]]
+    assert page.items[0].body == bad
+    assert page.items[1].body == standing(good)
 
 
 async def test_an_order_that_is_gone_is_none() -> None:
