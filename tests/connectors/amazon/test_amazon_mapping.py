@@ -77,6 +77,22 @@ def test_every_order_in_amazons_own_sandbox_examples_is_understood_and_ties():
     assert {mapped(one).currency for one in examples} == {"JPY", "GBP", "BRL", "TRY", "USD"}
 
 
+@needs_shelf
+def test_a_published_tip_is_a_fee_of_no_item():
+    """It stands beside the items' 149.97; what these cost the example does not say item by item."""
+    whole = json.loads((MODELS / "orders_2026-01-01.json").read_text())
+    answer = whole["paths"]["/orders/2026-01-01/orders"]["get"]["responses"]["200"]
+    example = answer["examples"]["application/json"]["orders"][0]
+    assert mapped(example).other_fees == usd("5.00")
+
+
+def test_a_tip_is_added_to_what_the_items_cost_beside_their_price():
+    document = sample("order_unshipped")
+    tip = {"type": "DELIVERY_TIP", "status": "FINALIZED", "subtotal": {"amount": "5.00"}}
+    document["proceeds"].setdefault("breakdowns", []).append(tip)
+    assert mapped(document).other_fees == usd("8.50")
+
+
 def test_our_samples_tie():
     for name in ("order_unshipped", "order_vat_inside", "order_cancelled"):
         order = mapped(sample(name))
