@@ -45,8 +45,14 @@ class Watchdog:
         threading.Thread(target=self._look, name="watchdog", daemon=True).start()
 
     def _look(self) -> None:
-        while not self._over.wait(self._limit_s / 10):
-            if time.monotonic() - self._beat_at > self._limit_s:
+        pause = self._limit_s / 10
+        looked_at = time.monotonic()
+        while not self._over.wait(pause):
+            now = time.monotonic()
+            if now - looked_at > 2 * pause:  # this thread stood still too: a paused machine
+                self._beat_at = now
+            looked_at = now
+            if now - self._beat_at > self._limit_s:
                 os.write(
                     2, _SAYS % self._limit_s
                 )  # no log: its lock may be what the loop waits for

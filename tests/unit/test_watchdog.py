@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 from core.watchdog import EXIT
 
 
-def played(body: str) -> subprocess.CompletedProcess[str]:
-    """A process whose watchdog waits one second. `body` runs on its loop."""
+def program_of(body: str) -> list[str]:
+    """A program whose watchdog waits one second. `body` runs on its loop."""
     program = f"""
 import asyncio, time
 from core.watchdog import Watchdog
@@ -26,8 +29,11 @@ asyncio.run(main())
 time.sleep(2.0)
 print("lived")
 """
-    words = [sys.executable, "-c", program]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    return [sys.executable, "-c", program]
+
+
+def played(body: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(program_of(body), capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_h33_a_loop_that_stands_still_ends_its_process_with_the_place_it_stood_at() -> None:
@@ -40,3 +46,15 @@ def test_h33_a_loop_that_stands_still_ends_its_process_with_the_place_it_stood_a
 def test_a_loop_that_comes_round_lives_and_so_does_one_that_has_ended() -> None:
     done = played("await asyncio.sleep(2.0)")
     assert (done.returncode, done.stdout) == (0, "lived\n")
+
+
+def test_a_process_that_was_paused_as_a_whole_goes_on() -> None:
+    """A machine that was saved and woke again has done nothing wrong."""
+    body = "print('running', flush=True)\nfor _ in range(30):\n    await asyncio.sleep(0.1)"
+    with subprocess.Popen(program_of(body), stdout=subprocess.PIPE, text=True) as paused:
+        assert paused.stdout is not None
+        assert paused.stdout.readline() == "running\n"
+        os.kill(paused.pid, signal.SIGSTOP)
+        time.sleep(2.5)
+        os.kill(paused.pid, signal.SIGCONT)
+        assert paused.stdout.read() == "lived\n"
