@@ -129,7 +129,7 @@ def _measured(network: Network, system: str, reading: StockReading) -> StockRead
     if exact != exact.to_integral_value():
         raise Hold(
             f"{system} measures {_plain(reading.measured)} of {reading.sku!r}, which is "
-            f"{_plain(exact)} unit(s) of {alias.sku}: no whole number",
+            f"{_plain(exact)} of {alias.sku}: no whole number of units",
             cause=f"units:{system}:{reading.sku}",
             next_step="Give its alias a factor that makes whole units of it (1000 for kg, if you "
             "count grams), then `truecount reload`.",

@@ -19,6 +19,7 @@ from typing import Literal
 
 from core.model import Collector, Order, Payment
 from core.money import Money
+from core.wording import plural
 
 
 class State(StrEnum):
@@ -143,7 +144,8 @@ def blockers(
         found.append(
             Blocker(
                 cause="short",
-                reason=f"{short_units} unit(s) of this order are in stock nowhere that may ship it",
+                reason=f"{plural(short_units, 'unit')} of this order"
+                f" {'is' if short_units == 1 else 'are'} in stock nowhere that may ship it",
                 next_step="Wait for stock, or cancel these units on the channel.",
                 books=False,
             )

@@ -38,6 +38,7 @@ from core.store.schema import (
 from core.store.schema import (
     holds as holds_table,
 )
+from core.wording import plural
 from core.work import Work
 
 #: Records held for these causes may be understood by other items.
@@ -71,8 +72,9 @@ def problems(
                 Problem(
                     file=new.file or file,
                     line=new.line or 1,
-                    what=f"{old.system} calls {old.sku} {old.their_sku!r}, and {units} unit(s) of "
-                    f"it are claimed there: {old.their_sku!r} cannot become {new.sku} now",
+                    what=f"{old.system} calls {old.sku} {old.their_sku!r}, and "
+                    f"{plural(units, 'unit')} of it claimed there: {old.their_sku!r} cannot become"
+                    f" {new.sku} now",
                     fix="Reload it when they have left; until then the items before stay.",
                 )
             )

@@ -23,6 +23,7 @@ from core.lifecycle import State
 from core.model import ParcelEvent, Payment, Refund, RefundLine, RequestState, Return
 from core.money import Money
 from core.store.schema import claims, facts, outbox, refunds, return_lines, returns, shipments
+from core.wording import plural
 from core.work import Work
 
 #: A refund that was never money, or never will be.
@@ -255,8 +256,8 @@ def _show_unsold(work: Work, row: Row[Any], unsold: Sequence[Unsold]) -> None:
             work,
             cause=cause,
             system=row.system,
-            reason=f"{one.units} unit(s) of {one.what} come back for order {row.number} in return "
-            f"{one.key}, more than ever left in it",
+            reason=f"{plural(one.units, 'unit')} of {one.what} in return {one.key} of order "
+            f"{row.number}, more than ever left in it",
             next_step="Compare the return with the order; correct it where it was entered. If it "
             "is right as it is: `truecount accept ID`.",
             member="return",

@@ -33,6 +33,7 @@ from core.errors import Hold
 from core.lifecycle import State
 from core.model import QuantityLine, Shipment
 from core.store.schema import claims, lines, orders, outbox, shipments
+from core.wording import plural
 from core.work import Work
 
 
@@ -190,8 +191,8 @@ def _ship_units(
                 shipped.append({"line": line, "sku": line.sku, "units": part, "of": asked})
         if left > 0:
             raise Hold(
-                f"{system} shipped {left} unit(s) of {asked.sku or asked.line} more than order "
-                f"{order.number} has open",
+                f"{system} shipped {plural(left, 'unit')} of {asked.sku or asked.line}"
+                f" more than order {order.number} has open",
                 cause=f"shipped_too_many:{system}:{shipment.key}",
                 next_step="Compare the shipment with the order; correct it in the warehouse.",
             )

@@ -31,6 +31,7 @@ from core.cli.scene import SECRETS, Refused, Remote, Scene
 from core.clock import day_of
 from core.errors import Retry
 from core.reconcile import Reconciliation
+from core.wording import plural
 
 LAMP, BOTTLE, TEE = "SKU-0001", "SKU-0002", "SKU-0003"
 NAMES = {LAMP: "Desk lamp", BOTTLE: "Steel bottle", TEE: "Cotton tee"}
@@ -421,7 +422,7 @@ class Play:
         status = self._look(lambda own: views.status(own.connection, own.network, own.now))
         for row in status["outbox"]:
             if row["state"] != "done":
-                say(f"    {row['system']:<12} {row['commands']} command(s) {row['state']}")
+                say(f"    {row['system']:<12} {plural(row['commands'], 'command')} {row['state']}")
 
 
 def _first_location(sku: str, own: Opened) -> dict[str, Any]:

@@ -14,9 +14,10 @@ import orjson
 from core import exceptions, overrides, return_views, views
 from core.app import seal_of
 from core.cli.opened import Opened, opened
-from core.cli.text import age, emit_json, local, plural, since, table
+from core.cli.text import age, emit_json, local, since, table
 from core.clock import unstamp
 from core.money import Money
+from core.wording import plural
 
 FINE, FINDINGS, WRONG = 0, 1, 2
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from core import codec, mapping_trial
 from core.cli.opened import configured
 from core.cli.proving import Progress
-from core.cli.text import emit_json, plural, table
+from core.cli.text import emit_json, table
 from core.clock import SystemClock
 from core.errors import InvariantBroken, Problem, TruecountError
 from core.mapping import drafting, explaining, preview_text, sampling
@@ -26,6 +26,7 @@ from core.model import COMMANDS
 from core.store.engine import read_only, schema_of
 from core.store.refusals import refuse_older_schema
 from core.strict import Json, Malformed, load_json, read_file
+from core.wording import plural
 
 FINE, FINDINGS, WRONG = 0, 1, 2
 

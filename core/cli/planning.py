@@ -11,8 +11,9 @@ from typing import Any
 from core import views, writes
 from core.app import seal_of
 from core.cli.opened import opened
-from core.cli.text import emit_json, local, plural, table
+from core.cli.text import emit_json, local, table
 from core.clock import stamp
+from core.wording import plural
 
 FINE = 0
 #: Writes of one system that a screen shows; --json has all that were found.

@@ -9,10 +9,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from core.cli.opened import Opened, opened
-from core.cli.text import emit_json, local, moment, plural, table
+from core.cli.text import emit_json, local, moment, table
 from core.clock import Clock, SystemClock
 from core.proof import Finding, Proof, Writes
 from core.prove import prove
+from core.wording import plural
 
 FINE, FINDINGS, WRONG = 0, 1, 2
 #: A proof that takes longer says how far it has come, and then this often.

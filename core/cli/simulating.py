@@ -10,9 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 from core.cli.proving import Progress
-from core.cli.text import emit_json, plural
+from core.cli.text import emit_json
 from core.clock import Clock, SystemClock
 from core.simulation.run import Verdict, run
+from core.wording import plural
 
 FINE, FINDINGS, WRONG = 0, 1, 2
 HOURS = 24.0

@@ -73,7 +73,3 @@ def since(text: str | None, now: datetime) -> str:
     if not text:
         return "-"
     return age(max(timedelta(0), now - unstamp(text)).total_seconds())
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

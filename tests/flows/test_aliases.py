@@ -240,7 +240,7 @@ async def test_a_warehouses_word_cannot_change_its_item_while_units_of_it_are_cl
         with pytest.raises(ConfigError) as refused:
             await h.operate("reload")
         [problem] = refused.value.problems
-        assert (problem.line, "2 unit(s)" in problem.what) == (2, True)
+        assert (problem.line, "2 units of it" in problem.what) == (2, True)
         assert h.causes() == ["items:refused"]
         await h.restart()  # and a start does not take it either
         await h.settle()

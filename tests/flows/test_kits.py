@@ -177,7 +177,7 @@ async def test_whole_kits_only_are_claimed_and_the_rest_stays_for_others(tmp_pat
         assert h.sellable("TEA") == 7  # the tea of the third gift is not kept from anybody
         assert h.causes() == ["short:shop:S000001"]
         reason = h.one("SELECT reason FROM holds WHERE cause = 'short:shop:S000001'")
-        assert reason.startswith("1 unit(s)")  # one gift, not three components
+        assert reason.startswith("1 unit of")  # one gift, not three components
         h.depot.receive("MUG", "EAST", 1)
         await h.settle()
         assert rows_of(h, "shop", order)["1/MUG"] == (6, 4, 2, 0, 0)  # one mug makes no gift

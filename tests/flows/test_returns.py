@@ -179,7 +179,7 @@ async def test_a_return_of_what_was_never_sold_is_held_and_delays_nobody(h: Hous
     await h.settle(60)
     [cause] = h.causes()
     assert cause == f"late:return_never_sold:shop:{order['id']}:{bad['id']}"
-    assert "1 unit(s) of VASE come back" in h.one("SELECT reason FROM holds")
+    assert "1 unit of VASE in return" in h.one("SELECT reason FROM holds")
     assert (good["id"], "expected", "awaited") in kept(h)
     # Corrected there, it closes by itself.
     await h.shop.change_return(bad["id"], lines=[{"line": "1", "sku": "TEA", "quantity": 1}])
