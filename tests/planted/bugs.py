@@ -223,7 +223,7 @@ BUGS = (
         file="core/http.py",
         old="        if now < self.until:\n            raise LoginNeeded(",
         new="        if self.until < now < self.until:\n            raise LoginNeeded(",
-        harness="tests/unit/test_http.py::"
+        harness="tests/unit/door/test_door.py::"
         "test_a_system_that_refuses_our_login_is_left_alone_and_asked_by_one_call",
         says="assert",
     ),
