@@ -111,6 +111,9 @@ class HttpJson:
         )
         if sending.already is not None and sending.already.of(answer):
             return await self._already(command, answer)
+        if sending.already is not None and sending.already.is_hidden_by(answer):
+            what = "its refusal cannot be read: it may say that it had been done"
+            raise InDoubt(command.kind, words=what, status=answer.status)
         judge(self._plan.errors, answer, command.kind, writes=True)
         if sending.success is not None and not sending.success.of(answer):
             raise InDoubt(command.kind, words="the answer says neither yes nor no")

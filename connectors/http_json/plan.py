@@ -36,6 +36,11 @@ class When:
     def of(self, answer: Answer) -> bool:
         return self.holds(answer.status, answer.body)
 
+    def is_hidden_by(self, answer: Answer) -> bool:
+        """Its status may mean this, and the words that would say so cannot be read."""
+        asked = self.path and answer.status in self.statuses
+        return bool(asked) and isinstance(answer.body, str)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:

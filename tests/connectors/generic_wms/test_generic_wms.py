@@ -151,6 +151,19 @@ async def test_nobody_ships_what_is_not_on_the_shelf(wms: Bench) -> None:
     assert wms.fake.on_hand("HAT") == 2
 
 
+async def test_a_refusal_of_which_half_came_may_say_that_it_is_cancelled_already(
+    wms: Bench,
+) -> None:
+    """Taken for a refusal, an order that its warehouse had given up stayed released for ever."""
+    await wms.connector.send(an_order())
+    await wms.fake.cancel(REFERENCE)
+    wms.faults.half = True
+    with pytest.raises(InDoubt, match="cannot be read"):
+        await wms.connector.send(a_cancel())
+    wms.faults.half = False
+    assert (await wms.connector.find(a_cancel())) is not None
+
+
 async def test_the_warehouse_decides_the_race_of_cancel_and_ship(wms: Bench) -> None:
     """S15."""
     await wms.connector.send(an_order())
