@@ -17,14 +17,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
 from core import (
     items_in_force,
     mappings_in_force,
+    nodes,
     operate,
     reconcile,
     report,
@@ -55,6 +58,9 @@ ENV = {
     "BOUTIQUE": "boutique-token",
     **{f"HOOK_{name}": f"{name}-hook-secret" for name in ("depot", "boutique", *NINE)},
 }
+
+#: Every house reads the same mappings; parsing them anew was a third of the time of a small test.
+READ_ONCE = lru_cache(maxsize=512)(nodes.load_yaml)
 
 CHANNEL = """\
   {name}:
@@ -253,15 +259,16 @@ class House:
     # -------------------------------------------------------------- our side
 
     async def start(self) -> None:
-        config = load_config(self.folder / "config.yaml", ENV, [self.folder / "connectors"])
         self.starts += 1
-        app = self.app = build(
-            config,
-            self.clock,
-            rng=random.Random(SEED + self.starts),
-            transports=self.wires.__getitem__,
-            threaded=False,
-        )
+        with patch.object(nodes, "load_yaml", READ_ONCE):
+            config = load_config(self.folder / "config.yaml", ENV, [self.folder / "connectors"])
+            app = self.app = build(
+                config,
+                self.clock,
+                rng=random.Random(SEED + self.starts),
+                transports=self.wires.__getitem__,
+                threaded=False,
+            )
         self._rounds = Rounds(app)
         await open_state(app)
         await items_in_force.restore(app)
