@@ -154,6 +154,7 @@ class Login:
         self._refusal: LoginNeeded | None = None
         self._refused_until = 0.0
         self._forced_until = 0.0
+        self._away = False  # nobody was there when the token endpoint was last asked
         hide(spec.secret, spec.client_secret, spec.refresh_token)
         if self.renews:
             self._check_url()
@@ -302,10 +303,12 @@ class Login:
         return self._clock.now() + timedelta(seconds=_seconds(said))
 
     async def _ask(self, grant: Mapping[str, str]) -> Mapping[str, Any]:
-        """Ask the token endpoint, a few times where it was not there. No secret in any error."""
+        """Ask the token endpoint, a few times where it was not there, once where it was not there
+        the last time either: in a long outage whoever asks is a probe (G11). No secret in any
+        error."""
         began = self._clock.monotonic()
         # Of a rotating token the second use may count as theft: one retry, not two.
-        tries = 2 if self._spec.rotates else _TRIES
+        tries = 1 if self._away else 2 if self._spec.rotates else _TRIES
 
         def enough(state: tenacity.RetryCallState) -> bool:
             spent = self._clock.monotonic() - began + state.upcoming_sleep
@@ -319,6 +322,7 @@ class Login:
             retry_error_callback=_last,
         )
         raw: Raw | Lost = await retrying(self._ask_once, grant)
+        self._away = _was_not_there(raw)
         return self._judge(raw)
 
     async def _ask_once(self, grant: Mapping[str, str]) -> Raw | Lost:

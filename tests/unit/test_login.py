@@ -314,6 +314,18 @@ async def test_a_rotating_token_is_sent_twice_at_most():
     assert len(endpoint.asked) == 3
 
 
+async def test_g11_an_endpoint_that_stays_away_is_asked_once_by_each_call():
+    """Three for every probe were 245 calls in an outage of 13 hours."""
+    endpoint = TokenEndpoint(*[raw(503, b"")] * 5)
+    login = a_login(endpoint, words=WORDS | {"rotates": "false"})
+    for asked in (3, 4, 5):
+        with pytest.raises(Retry):
+            await login.headers()
+        assert len(endpoint.asked) == asked
+    await login.headers()
+    assert len(endpoint.asked) == 6
+
+
 async def test_an_endpoint_that_says_later_is_left_alone():
     endpoint = TokenEndpoint(raw(429, {"message": "slow down"}, **{"retry-after": "120"}))
     with pytest.raises(RateLimited, match="slow down") as caught:
