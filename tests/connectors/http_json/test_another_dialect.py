@@ -331,6 +331,20 @@ async def test_a_search_that_ignores_its_filter_finds_only_what_is_ours(odd: Odd
     assert (found.reference, found.already) == ("6", True)
 
 
+@pytest.mark.parametrize(
+    "row", ["planted", None, [], a_doc(6, ref={"planted": ["tc:1"]}, kind="invoice"), a_doc(
+        6, ref="tc:1", kind=["invoice"]
+    )]
+)  # fmt: skip
+async def test_g3_a_row_that_cannot_be_read_is_no_proof_that_nothing_is_there(
+    odd: Odd, row: Any
+) -> None:
+    """An invoice was made twice: the lookup after a restore met one answer in a bad minute."""
+    odd.answers = [(200, {"status_code": "200", "error": None, "data": {"result": [row]}})]
+    with pytest.raises(Retry, match="can be read"):
+        await a_connector(odd).find(an_invoice())
+
+
 async def test_a_value_in_a_path_stays_one_part_of_it(odd: Odd) -> None:
     record = BookShipment(
         reference="tc:2",
