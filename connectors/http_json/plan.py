@@ -37,9 +37,18 @@ class When:
         return self.holds(answer.status, answer.body)
 
     def is_hidden_by(self, answer: Answer) -> bool:
-        """Its status may mean this, and the words that would say so cannot be read."""
-        asked = self.path and answer.status in self.statuses
-        return bool(asked) and isinstance(answer.body, str)
+        """Its status may mean this, and the word that would say so cannot be read: it is no
+        word, or what it should stand in is none. One that is not there says nothing."""
+        if not self.path or answer.status not in self.statuses:
+            return False
+        found = answer.body
+        for name in self.path.split("."):
+            if found is None:
+                return False
+            if not isinstance(found, Mapping | list):
+                return True
+            found = at(found, name)
+        return isinstance(found, Mapping | list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

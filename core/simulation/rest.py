@@ -43,11 +43,14 @@ class Rest:
         }
         claimed = _claimed(connection)
         lacking = _lacking(connection)
+        given_up = _given_up(connection)
         for name, channel in self._world.channels.items():
             for order in channel.sold():
                 row = known.get((name, order.id))
                 if row is None:
                     yield f"G2: order {order.id} of {name} was never captured"
+                elif row.id in given_up and not order.cancelled:
+                    continue  # the warehouse gave it up, its channel wants it: a person's
                 elif word := self._unfinished(name, order, row, lacking[row.id], claimed):
                     yield f"order {order.id} of {name} is {row.state}: {word}"
         yield from self._not_shown(connection, claimed)
@@ -118,6 +121,15 @@ def _claimed(connection: Connection) -> Claimed:
         " GROUP BY sku, location",
     )
     return Counter({(row.sku, row.location): int(row.units) for row in rows})
+
+
+def _given_up(connection: Connection) -> set[int]:
+    rows = rows_of(
+        connection,
+        "SELECT ref FROM hold_members JOIN holds ON holds.id = hold_id WHERE member = 'order'"
+        " AND hold_members.closed_at IS NULL AND cause LIKE 'late:warehouse_cancelled:%'",
+    )
+    return {int(row.ref) for row in rows}
 
 
 def _lacking(connection: Connection) -> defaultdict[int, Counter[str]]:

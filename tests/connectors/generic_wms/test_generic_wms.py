@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from connectors.generic_wms.fake import NotEnough, NotPossible
-from core.contract import Command, Push, Receipt
+from connectors.http_json.plan import When
+from core.contract import Answer, Command, Json, Push, Receipt
 from core.errors import InDoubt, Rejected, Retry
 from core.model import Address, CancelFulfillment, FulfillOrder, QuantityLine
 from tests.connectors.http_json.kit import Bench, a_bench, a_command, a_pass
@@ -162,6 +163,28 @@ async def test_a_refusal_of_which_half_came_may_say_that_it_is_cancelled_already
         await wms.connector.send(a_cancel())
     wms.faults.half = False
     assert (await wms.connector.find(a_cancel())) is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "hidden"),
+    [
+        ({"error": {"code": "already_cancelled"}}, False),
+        ({"error": {"code": "already_shipped"}}, False),
+        ({"error": {"code": None}}, False),
+        ({"error": {}}, False),
+        ({}, False),
+        (None, False),
+        ({"error": {"code": {"planted": ["already_cancelled"]}}}, True),
+        ({"error": "planted"}, True),
+        ('{"error": {"co', True),
+    ],
+)
+def test_which_refusals_cannot_be_read(body: Json, hidden: bool) -> None:
+    already = When(
+        statuses=frozenset({409}), path="error.code", values=frozenset({"already_cancelled"})
+    )
+    assert already.is_hidden_by(Answer(status=409, headers={}, body=body)) is hidden
+    assert not already.is_hidden_by(Answer(status=404, headers={}, body=body))
 
 
 async def test_the_warehouse_decides_the_race_of_cancel_and_ship(wms: Bench) -> None:
