@@ -17,6 +17,7 @@ from core.work import Work
 
 BY_CHANNEL = "the channel"
 _WHY = "the channel shows that all of it has left, and we sent nothing"
+_BEFORE = "the channel shows that all of it had left before we first saw it"
 
 
 def look(work: Work, row: Row[Any]) -> bool:
@@ -27,6 +28,38 @@ def look(work: Work, row: Row[Any]) -> bool:
         return False
     over(work, row, by=BY_CHANNEL, reason=_WHY)
     return True
+
+
+def first_look(work: Work, row: Row[Any]) -> bool:
+    """An order that is new to us and that others have sent already: true, and it is over.
+
+    A channel that is read for the first time shows the orders of weeks, and nobody wants those
+    a second time. Of one that left in part a person says what becomes of the rest.
+    """
+    if look(work, row):
+        return True
+    if row.doc is None or handover.is_open(work, row) or taking_back.just_restored(work):
+        return False  # after a restore it may have been us (G17)
+    order = order_rows.read(work, row)
+    if handover.has_left(order):
+        over(work, row, by=BY_CHANNEL, reason=_BEFORE)
+        return True
+    if handover.has_begun_to_leave(order):
+        order_rows.set_state(work, row, State.HELD)
+        holds.hold_order(
+            work,
+            row,
+            cause=holds.late(handover.LEFT_IN_PART, row),
+            reason="a part of this order had left before we first saw it",
+            next_step="Send what is missing by hand, then `truecount by-hand ORDER`."
+            " `truecount release ORDER` sends all of it.",
+        )
+    return False
+
+
+def is_left_in_part(work: Work, row: Row[Any]) -> bool:
+    cause = holds.late(handover.LEFT_IN_PART, row)
+    return cause in holds.open_causes(work, "order", str(row.id))
 
 
 def _went_by_us(work: Work, row: Row[Any]) -> bool:

@@ -36,8 +36,12 @@ def _stop(row: Row[Any]) -> str:
     return holds.late("operator", row)
 
 
+def _stops(row: Row[Any]) -> set[str]:
+    return {_stop(row), holds.late(handover.LEFT_IN_PART, row)}
+
+
 def is_stopped(work: Work, row: Row[Any]) -> bool:
-    return _stop(row) in holds.open_causes(work, "order", str(row.id))
+    return not _stops(row).isdisjoint(holds.open_causes(work, "order", str(row.id)))
 
 
 # ------------------------------------------------------------------ it goes on
@@ -51,7 +55,8 @@ def release(work: Work, row: Row[Any], *, by: str, reason: str) -> list[str]:
         if cause.startswith(A_PERSON_MAY):
             _waive(work, row, cause, hold_id, by=by, reason=reason)
             done.append(cause)
-    if holds.close_cause(work, _stop(row), "order", str(row.id)):
+    for cause in sorted(_stops(row) & causes.keys()):
+        holds.close_cause(work, cause, "order", str(row.id))
         done.append("the stop")
     if done:
         work.steps.add(

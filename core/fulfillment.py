@@ -13,6 +13,7 @@ from sqlalchemy import Row, bindparam, func, literal_column, select, update
 
 from core import (
     aliases,
+    by_hand,
     by_person,
     commands,
     endings,
@@ -60,7 +61,7 @@ def advance(work: Work, order_id: int) -> None:
     found += _not_whole(work, row, order, own)
     found, keeps = _as_decided(work, row, found)
     _hold(work, row, found, keeps=bool(keeps))
-    if not any(blocker.books for blocker in found):
+    if not any(blocker.books for blocker in found) and not by_hand.is_left_in_part(work, row):
         _book(work, row, order)
     held = bool(keeps) or by_person.is_stopped(work, row)
     if not row.asked:

@@ -27,6 +27,8 @@ from core.work import Work
 CAUSE = f"{holds.LATE}planned"
 OURS = "ours"
 BY_HAND = "by_hand"
+#: Why a person must say what becomes of the rest of an order (core.by_hand, core.by_person).
+LEFT_IN_PART = "left_in_part"
 PLANNED = "planned"
 #: Why a command waits, in `truecount dead`, `trace` and the tables.
 WORDS = "nothing is sent: mode is plan"
@@ -141,6 +143,11 @@ def has_left(order: Order) -> bool:
     """The channel shows every unit as shipped."""
     wanted = [line for line in order.lines if line.shippable and line.quantity]
     return bool(wanted) and all(line.fulfilled >= line.quantity for line in wanted)
+
+
+def has_begun_to_leave(order: Order) -> bool:
+    """The channel shows some unit as shipped."""
+    return any(line.fulfilled > 0 for line in order.lines if line.shippable)
 
 
 def say(work: Work, order_id: int, how: str, *, by: str, reason: str) -> None:

@@ -134,7 +134,7 @@ class OrderLine:
     discounts: tuple[Discount, ...] = ()  # this line's share of order discounts included
     taxes: tuple[Tax, ...] = ()
     shippable: bool = True  # a gift card never reaches a warehouse
-    fulfilled: int = 0  # the channel's own count: only says what was done by hand in plan mode
+    fulfilled: int = 0  # the channel's own count: only says what others have sent (core.by_hand)
     unit_keys: tuple[str, ...] = ()  # where the vendor tracks single units
     listing: str = ""
     their_sku: str = ""  # the channel's word for the item, where an alias made `sku` of it

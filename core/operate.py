@@ -219,7 +219,11 @@ def _reconsider_held(work: Work, connection: Connection) -> None:
 
 
 #: What a person decides about by another word.
-_RELEASED = (handover.CAUSE, f"{holds.LATE}operator:")
+_RELEASED = (
+    handover.CAUSE,
+    f"{holds.LATE}operator:",
+    f"{holds.LATE}{handover.LEFT_IN_PART}:",
+)
 
 
 async def _accept(app: App, hold: object) -> dict[str, Any]:

@@ -58,7 +58,7 @@ async def done_by_hand(app: App, words: dict[str, Any]) -> dict[str, Any]:
         work = work_of(app, connection)
         count = 0
         for row in orders_chosen(connection, words):
-            if not handover.is_open(work, row):
+            if not (handover.is_open(work, row) or by_hand.is_left_in_part(work, row)):
                 if "order" in words:
                     raise Unknown(_why_not_by_hand(row))
                 continue
@@ -74,7 +74,8 @@ async def done_by_hand(app: App, words: dict[str, Any]) -> dict[str, Any]:
 def _why_not_by_hand(row: Row[Any]) -> str:
     return (
         f"{row.system}:{row.number} is not from before this was live, or somebody has said already"
-        " whose it is. A single command that was done by hand: `truecount discard ID`."
+        " whose it is; and it had not begun to leave before we first saw it. A single command that"
+        " was done by hand: `truecount discard ID`."
     )
 
 

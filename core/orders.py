@@ -79,7 +79,7 @@ def _capture(work: Work, system: str, order: Order) -> str:
         endings.finish_cancel(work, order_id)
         commands.never_asked(work, system, order.key)
         return "applied"
-    if by_hand.look(work, order_rows.by_id(work, order_id)):
+    if by_hand.first_look(work, order_rows.by_id(work, order_id)):
         return "applied"
     if order.reservable:
         fulfillment.claim_units(work, order_id)

@@ -28,7 +28,7 @@ def take_back(work: Work, row: Row[Any], key: str, why: str) -> bool:
     asked = work.connection.execute(
         select(outbox).where(outbox.c.order_id == row.id, outbox.c.key == key)
     ).all()
-    if not asked or _just_restored(work) or not all(_never_left(work, one) for one in asked):
+    if not asked or just_restored(work) or not all(_never_left(work, one) for one in asked):
         return False
     for one in asked:
         end(work, one, "taken_back", why)
@@ -98,7 +98,7 @@ def _never_left(work: Work, command: Row[Any]) -> bool:
     return not behind
 
 
-def _just_restored(work: Work) -> bool:
+def just_restored(work: Work) -> bool:
     """What a backup says was never tried may have been done long ago (G17)."""
     until: Sequence[str] = (
         work.connection.execute(select(meta.c.value).where(meta.c.key == LOOK_FIRST))

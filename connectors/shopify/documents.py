@@ -53,7 +53,7 @@ _DISCOUNTS = f"""{{
 _LINES = f"""{{
   pageInfo{{hasNextPage endCursor}}
   nodes{{
-    id sku title quantity currentQuantity requiresShipping isGiftCard
+    id sku title quantity currentQuantity unfulfilledQuantity requiresShipping isGiftCard
     variant{{id inventoryItem{{id}}}}
     originalUnitPriceSet{_SHOP}
     discountAllocations{_DISCOUNTS}

@@ -139,6 +139,13 @@ class Order:
             return Money.zero(self.currency)
         return Money.total((tax.amount for tax in taxes), self.currency)
 
+    def unfulfilled(self, line: Line) -> int:
+        """Units of a line that are still to leave; of what never ships, all of them."""
+        if not line.variant.requires_shipping:
+            return line.current
+        rows = (row for one in self.fulfillment_orders for row in one.lines)
+        return sum(row.remaining for row in rows if row.line is line)
+
     def fulfillment_word(self) -> str:
         shipped = sum(units for one in self.fulfillments for _, units in one.lines)
         wanted = sum(line.current for line in self.lines)

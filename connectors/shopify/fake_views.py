@@ -102,7 +102,7 @@ def _after(nodes: Sequence[Node], cursor: str | None, key: str) -> int:
 
 
 def order_node(order: Order) -> Node:
-    lines = [_line(line) for line in order.lines]
+    lines = [_line(order, line) for line in order.lines]
     return {
         "__typename": "Order",
         "__implements": ("Node",),
@@ -141,7 +141,7 @@ def order_node(order: Order) -> Node:
     }
 
 
-def _line(line: Line) -> Node:
+def _line(order: Order, line: Line) -> Node:
     return {
         "__typename": "LineItem",
         "id": gid("LineItem", line.number),
@@ -149,6 +149,7 @@ def _line(line: Line) -> Node:
         "title": line.variant.title,
         "quantity": line.quantity,
         "currentQuantity": line.current,
+        "unfulfilledQuantity": order.unfulfilled(line),
         "requiresShipping": line.variant.requires_shipping,
         "isGiftCard": not line.variant.requires_shipping,
         "variant": {

@@ -13,6 +13,7 @@ import pytest
 from house import house
 from test_main_job import watch
 
+from core import restored
 from core.operate import operate
 
 
@@ -662,3 +663,58 @@ async def test_h43_what_was_counted_and_accepted_is_asked_for_again(tmp_path: Pa
         await h.depot.ship(h.waiting())
         await h.settle()
         assert h.state("shop", order) == "shipped"
+
+
+# ------------------------------------------------------------------ sent before we came
+
+
+async def test_what_had_left_before_we_first_saw_it_is_not_sent_again(tmp_path: Path) -> None:
+    """A channel that is read for the first time shows the orders of weeks: each of them was sent
+    a second time."""
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=9)
+        order = await h.shop.place_order("TEA", 2)
+        await h.shop.ship_by_hand(order["id"])
+        await h.settle(120)
+        assert h.state("shop", order) == "shipped"
+        assert h.asked() == []
+        assert h.books.duplicates() == []
+        assert h.rows("SELECT kind FROM outbox") == []
+        assert h.causes() == []
+        assert h.shop.shown("TEA") == 9
+        assert "1 new - 1 shipped" in " ".join(h.mail().split())
+
+
+async def test_of_what_had_left_in_part_a_person_says_what_becomes_of_the_rest(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=9)
+        ours, theirs = await h.shop.place_order("TEA", 3), await h.shop.place_order("TEA", 2)
+        for order in (ours, theirs):
+            h.shop._order(order["id"])["lines"][0]["fulfilled"] = 1
+        await h.settle(120)
+        assert [h.state("shop", order) for order in (ours, theirs)] == ["held", "held"]
+        assert h.rows("SELECT kind FROM outbox") == []
+        assert h.shop.shown("TEA") == 4
+        who = {"by": "Mia", "reason": "looked"}
+        await h.operate("by-hand", order=f"shop:{theirs['id']}", **who)
+        await h.operate("release", order=f"shop:{ours['id']}", **who)
+        await h.settle(120)
+        assert h.state("shop", theirs) == "shipped"
+        assert h.state("shop", ours) == "released"
+        assert [order["reference"] for order in h.depot.orders()] == [
+            f"truecount:shop:{ours['id']}:fulfill_order:1"
+        ]
+        assert h.causes() == []
+
+
+async def test_g17_after_a_restore_it_may_have_been_us(tmp_path: Path) -> None:
+    async with house(tmp_path, pushes=False) as h:
+        await h.sells(TEA=9)
+        await h.app.store.write(lambda connection: restored.look_first(connection, h.clock.now()))
+        order = await h.shop.place_order("TEA", 2)
+        await h.shop.ship_by_hand(order["id"])
+        await h.settle(120)
+        assert h.state("shop", order) == "released"
+        assert len(h.asked()) == 1
