@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from core import coming_back
-from core.lifecycle import NEXT
+from core import coming_back, handover
+from core.lifecycle import NEXT, blockers
+from core.model import Order, OrderLine, Payment
+from core.money import Money
 
 REPO = Path(__file__).resolve().parents[2]
 DOCS = REPO / "docs"
@@ -40,6 +43,39 @@ def test_the_lifecycle_table_is_the_one_of_the_code() -> None:
     assert rows.pop("state") == "may become"
     written = {state: set(re.findall(r"\w+", words)) for state, words in rows.items()}
     assert written == {state.value: {one.value for one in after} for state, after in NEXT.items()}
+
+
+def test_what_a_payment_does_to_an_order_is_what_the_code_does() -> None:
+    section = text("ARCHITECTURE.md").partition("## The life of an order")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (\w+) \| ([\w ]+) \| ([\w ]+) \| (yes|no) \|$", section, re.MULTILINE)
+    zero = Money.zero("EUR")
+    found = []
+    for payment in Payment:
+        words, person = [], ""
+        for goods in (True, False):
+            line = OrderLine(key="1", sku="TEA", quantity=1, unit_price=zero, shippable=goods)
+            order = Order(
+                key="1", number="1", revision="1", currency="EUR", total=zero, payment=payment,
+                placed_at=datetime(2026, 12, 1, tzinfo=UTC), lines=(line,),
+            )  # fmt: skip
+            held = blockers(order, unknown_skus={}, short_units=0, rounding_limit_minor=0)
+            words.append("held" if held else "goes on")
+            if goods and held:
+                person = held[0].person
+        found.append((payment.value, *words, "yes" if person == "all" else "no"))
+    assert rows == found
+
+
+def test_every_cause_that_holds_an_order_is_in_the_table() -> None:
+    section = text("ARCHITECTURE.md").partition("| cause | whose it is |")[2].partition("\n## ")[0]
+    written = set(re.findall(r"^\| (\w+) \|", section, re.MULTILINE))
+    known = set()
+    for file in (REPO / "core").glob("*.py"):
+        source = file.read_text("utf-8")
+        known |= set(re.findall(r"holds\.late\(\"(\w+)\"", source))
+        for blocker in re.findall(r"Blocker\((.*?)\n    *\)", source, re.DOTALL):
+            known |= set(re.findall(r"cause=f?\"(\w+)", blocker))
+    assert written == known | {handover.LEFT_IN_PART}
 
 
 def test_the_table_of_returns_is_the_one_of_the_code() -> None:
