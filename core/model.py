@@ -310,6 +310,7 @@ class Return:
     previous: str = ""  # the return this one continues (an exchange chain)
     tracking: str = ""
     authorization: str = ""  # what a warehouse received: the channel's return it was told of
+    decide_by: datetime | None = None  # the seller answers by then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

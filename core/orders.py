@@ -13,6 +13,7 @@ from sqlalchemy import Row, insert, update
 from core import (
     by_hand,
     commands,
+    deadlines,
     edits,
     endings,
     fulfillment,
@@ -75,6 +76,7 @@ def _capture(work: Work, system: str, order: Order) -> str:
         order_rows.insert_line(work, order_id, line)
     stock.channel_moved(work, system, (line.sku for line in order.lines))
     quotas.heard(work, system, None, order)
+    deadlines.order_said(work, order_id, system, order)
     if order.cancelled_at is not None:  # before we ever saw it (H41): nothing is asked
         endings.finish_cancel(work, order_id)
         commands.never_asked(work, system, order.key)
@@ -103,6 +105,7 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
     )  # fmt: skip
     stock.channel_moved(work, row.system, (line.sku for line in order.lines))
     quotas.heard(work, row.system, before, order)
+    deadlines.order_said(work, row.id, row.system, order)
     if order.cancelled_at is not None:
         endings.cancel(work, row, before, order)
     elif row.state in (State.CANCELLED, State.SHIPPED):

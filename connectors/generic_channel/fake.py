@@ -80,8 +80,12 @@ class Fake:
         buyer: Row | None = None,
         payment: str = "paid",
         shipping: str = "0.00",
+        by: Mapping[str, str] | None = None,
     ) -> Row:
-        """Sell `quantity` of `sku`, or `lines` of {sku, quantity}. Refuses beyond its number."""
+        """Sell `quantity` of `sku`, or `lines` of {sku, quantity}. Refuses beyond its number.
+
+        `by`: the deadlines it states, as {ship_by: instant}.
+        """
         wanted = lines or [{"sku": sku, "quantity": quantity}]
         for line in wanted:
             listing = self._listing(line["sku"])
@@ -91,6 +95,7 @@ class Fake:
         for line in wanted:
             self._take(line["sku"], line["quantity"])
         order = self._ordered(wanted, buyer, payment, Decimal(shipping))
+        order.update(by or {})
         self._touch(order)
         await self._push("order.created", order)
         return order

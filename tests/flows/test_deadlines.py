@@ -1,0 +1,304 @@
+"""By when what of an order is due: said ahead once, once more when missed, closed by its fact."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import House, house
+
+from core import catalog
+from core.deadlines import BY, CAUSE
+from core.model import Cancellation, RequestState, Return
+from core.work import Work
+
+
+@asynccontextmanager
+async def agreed(tmp_path: Path, text: str, **words: Any) -> AsyncIterator[House]:
+    """A house whose config has these deadlines from its next start on."""
+    async with house(tmp_path, **words) as h:
+        await h.sells(TEA=20)
+        await h.stop()
+        path = h.folder / "config.yaml"
+        path.write_text(f"{path.read_text()}{text}")
+        await h.start()
+        yield h
+
+
+SHIP = "deadlines:\n  shop:\n    kinds:\n      ship: {within: 48h, warn: 4h"
+
+
+def after(h: House, hours: float) -> str:
+    return (h.clock.now() + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def said(h: House) -> list[str]:
+    """Open exceptions about deadlines: near:ship:shop."""
+    rows = h.rows("SELECT cause FROM holds WHERE closed_at IS NULL ORDER BY id")
+    return [row["cause"].removeprefix(CAUSE) for row in rows if row["cause"].startswith(CAUSE)]
+
+
+def ever(h: House, name: str) -> int:
+    return len(h.rows(f"SELECT 1 FROM steps WHERE name = '{name}'"))
+
+
+async def pass_(h: House, hours: float) -> None:
+    h.clock.advance(hours * 3600)
+    await h.rounds()
+    await h.rounds()
+
+
+def the(h: House, kind: str = "ship") -> dict[str, Any]:
+    [row] = h.rows(f"SELECT * FROM deadlines WHERE kind = '{kind}'")
+    return dict(row)
+
+
+# ------------------------------------------------------------------ ship
+
+
+async def test_a_ship_by_time_is_said_ahead_then_when_missed_and_closes_when_it_left(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        await h.shop.place_order("TEA", 1, by={"ship_by": after(h, 10)})
+        await h.settle(5)
+        await h.rounds()
+        assert said(h) == []
+        await pass_(h, 5.9)
+        assert said(h) == []
+        await pass_(h, 0.2)
+        assert said(h) == ["near:ship:shop"]
+        await pass_(h, 4)
+        assert said(h) == ["missed:ship:shop"]
+        await h.depot.ship(h.waiting())
+        await h.settle(60)
+        await h.rounds()
+        assert said(h) == []
+        assert (the(h)["state"], ever(h, "deadline.near"), ever(h, "deadline.missed")) == (
+            "met", 1, 1,
+        )  # fmt: skip
+
+
+async def test_many_orders_are_one_exception_and_each_leaves_it_with_its_own_fact(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        for _ in range(3):
+            await h.shop.place_order("TEA", 1, by={"ship_by": after(h, 3)})
+        await h.settle(5)
+        await h.rounds()
+        members = "SELECT 1 FROM hold_members WHERE closed_at IS NULL"
+        assert (said(h), len(h.rows(members))) == (["near:ship:shop"], 3)
+        await h.depot.ship(h.depot.orders()[0]["reference"])
+        await h.settle(60)
+        await h.rounds()
+        assert (said(h), len(h.rows(members))) == (["near:ship:shop"], 2)
+
+
+async def test_it_is_said_once_over_a_restart_a_push_again_and_a_clock_set_back(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        order = await h.shop.place_order("TEA", 1, by={"ship_by": after(h, 3)})
+        await h.settle(5)
+        await h.rounds()
+        assert said(h) == ["near:ship:shop"]
+        await h.restart()
+        await h.shop.push_again(order["id"])
+        await h.settle(5)
+        await h.rounds()
+        h.clock._at -= timedelta(days=1)
+        await h.restart()
+        await h.rounds()
+        await pass_(h, 24)
+        assert (said(h), ever(h, "deadline.near")) == (["near:ship:shop"], 1)
+
+
+async def test_what_a_person_has_accepted_is_not_said_again(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        await h.shop.place_order("TEA", 1, by={"ship_by": after(h, 3)})
+        await h.settle(5)
+        await h.rounds()
+        [row] = h.rows("SELECT id FROM holds WHERE closed_at IS NULL")
+        await h.operate("accept", hold=row["id"], by="Ann")
+        await pass_(h, 1)
+        assert said(h) == []
+        await pass_(h, 3)  # that it is missed is news
+        assert said(h) == ["missed:ship:shop"]
+
+
+async def test_a_channel_that_gives_more_time_is_believed(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        order = await h.shop.place_order("TEA", 1, by={"ship_by": after(h, 3)})
+        await h.settle(5)
+        await h.rounds()
+        order |= {"ship_by": after(h, 48), "version": order["version"] + 1}
+        await h.hook("shop", order)
+        await h.settle(5)
+        assert said(h) == []
+        await pass_(h, 40)
+        assert said(h) == []
+        await pass_(h, 4.5)
+        assert (said(h), ever(h, "deadline.near")) == (["near:ship:shop"], 2)
+
+
+async def test_a_cancelled_order_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        order = await h.shop.place_order("TEA", 1, by={"ship_by": after(h, 3)}, payment="pending")
+        await h.settle(5)
+        await h.rounds()
+        await h.shop.cancel(order["id"])
+        await h.settle(5)
+        await h.rounds()
+        assert (said(h), the(h)["state"], the(h)["met_at"]) == ([], "over", None)
+
+
+# ------------------------------------------------------------------ agreed
+
+
+async def test_where_a_channel_states_no_time_the_calendar_does(tmp_path: Path) -> None:
+    text = """\
+deadlines:
+  shop:
+    timezone: Asia/Kolkata
+    cutoff: "14:00"
+    days_off: [saturday, sunday]
+    holidays: [2026-11-27]
+    kinds:
+      ship: {within: 1 business day}
+"""
+    async with agreed(tmp_path, text) as h:
+        await h.shop.place_order("TEA", 1)  # Wednesday 09:00 UTC is 14:30 there: Thursday's
+        await h.market.place_order("TEA", 1)  # nothing is agreed with it
+        await h.settle(5)
+        # One business day after Thursday is Monday: Friday is a holiday.
+        assert (the(h)["at"], the(h)["source"]) == ("2026-11-30T18:30:00.000000Z", "agreed")
+
+
+async def test_what_a_channel_states_goes_before_what_is_agreed(tmp_path: Path) -> None:
+    async with agreed(tmp_path, f"{SHIP}}}\n") as h:
+        by = after(h, 10)
+        await h.shop.place_order("TEA", 1, by={"ship_by": by})
+        await h.settle(5)
+        assert the(h)["source"] == "stated"
+        assert the(h)["at"][:19] == by[:19]
+
+
+# ------------------------------------------------------------------ policies
+
+
+async def test_escalate_puts_somebody_on_it_even_where_it_was_put_off(tmp_path: Path) -> None:
+    async with agreed(tmp_path, f"{SHIP}, policy: escalate, to: Ann}}\n") as h:
+        await h.shop.place_order("TEA", 1)
+        await h.settle(5)
+        await pass_(h, 47)
+        rows = (
+            f"SELECT cause, assignee FROM holds WHERE closed_at IS NULL AND cause LIKE '{CAUSE}%'"
+        )
+        assert [row["assignee"] for row in h.rows(rows)] == [""]
+        await pass_(h, 1.1)
+        [row] = h.rows(rows)
+        assert (row["cause"], row["assignee"]) == (f"{CAUSE}missed:ship:shop", "Ann")
+
+
+async def test_cancel_stops_what_no_warehouse_has_and_its_units_stay_claimed(
+    tmp_path: Path,
+) -> None:
+    async with agreed(tmp_path, f"{SHIP}, policy: cancel}}\n") as h:
+        order = await h.shop.place_order("TEA", 1, payment="pending")
+        await h.settle(5)
+        await pass_(h, 48.1)
+        await h.settle(5)
+        assert h.state("shop", order) == "held"
+        assert [one for one in h.causes() if "operator" in one] == [
+            f"late:operator:shop:{order['id']}"
+        ]
+        await h.shop.pay(order["id"])
+        await h.settle(5)
+        assert h.asked() == []
+        [step] = h.rows("SELECT data FROM steps WHERE name = 'operator.stopped_order'")
+        assert BY in step["data"]
+
+
+async def test_s15_cancel_after_release_is_asked_of_the_warehouse_which_decides(
+    tmp_path: Path,
+) -> None:
+    async with agreed(tmp_path, f"{SHIP}, policy: cancel}}\n") as h:
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle(5)
+        assert h.state("shop", order) == "released"
+        await pass_(h, 48.1)
+        await h.settle(60)
+        kinds = [row["kind"] for row in h.rows("SELECT kind FROM outbox ORDER BY id")]
+        assert kinds.count("cancel_fulfillment") == 1
+        await h.restart()
+        await pass_(h, 1)
+        kinds = [row["kind"] for row in h.rows("SELECT kind FROM outbox ORDER BY id")]
+        assert kinds.count("cancel_fulfillment") == 1
+
+
+async def test_under_mode_plan_it_is_said_and_stopped_and_nothing_is_sent(tmp_path: Path) -> None:
+    async with agreed(tmp_path, f"mode: plan\n{SHIP}, policy: cancel}}\n") as h:
+        before = sum(wire.count("POST") for wire in h.wires.values())
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle(5)
+        await pass_(h, 45)
+        assert said(h) == ["near:ship:shop"]
+        await pass_(h, 4)
+        await h.settle(60)
+        assert said(h) == ["missed:ship:shop"]
+        assert h.state("shop", order) == "held"
+        assert h.rows("SELECT 1 FROM outbox WHERE kind = 'cancel_fulfillment'") == []
+        assert sum(wire.count("POST") for wire in h.wires.values()) == before
+
+
+# ------------------------------------------------------------------ answers and parcels
+
+
+async def fact(h: House, system: str, record: Any) -> None:
+    def unit(connection: Any) -> None:
+        work = Work.begin(connection, h.app.network, h.app.seal, h.clock.now())
+        catalog.take_fact(work, system, record)
+        work.finish()
+
+    await h.app.store.write(unit)
+
+
+def wish(h: House, order: str, **words: Any) -> Cancellation:
+    given = {"key": "W1", "order": order, "decide_by": h.clock.now() + timedelta(hours=2)}
+    return Cancellation(**given | words)
+
+
+def back(h: House, order: str, **words: Any) -> Return:
+    given = {"key": "R1", "order": order, "decide_by": h.clock.now() + timedelta(hours=2)}
+    return Return(**given | words)
+
+
+@pytest.mark.parametrize("make", [wish, back])
+async def test_a_question_is_said_until_the_channel_says_that_it_is_answered(
+    tmp_path: Path, make: Callable[..., Any]
+) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle(5)
+        asked = make(h, order["id"])
+        await fact(h, "shop", asked)
+        await h.rounds()
+        kind = "cancel_decision" if make is wish else "return_decision"
+        assert said(h) == [f"near:{kind}:shop"]
+        await fact(h, "shop", asked)
+        await h.rounds()
+        answered = make(h, order["id"], state=RequestState.REFUSED, decide_by=asked.decide_by)
+        await fact(h, "shop", answered)
+        assert (said(h), the(h, kind)["state"], ever(h, "deadline.near")) == ([], "met", 1)
