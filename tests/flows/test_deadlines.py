@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from house import House, house
 
-from core import catalog
+from core import catalog, deadline_views, exceptions, serving, views
+from core.cli import looking
 from core.deadlines import BY, CAUSE
 from core.model import Cancellation, RequestState, Return
 from core.work import Work
@@ -302,3 +303,74 @@ async def test_a_question_is_said_until_the_channel_says_that_it_is_answered(
         answered = make(h, order["id"], state=RequestState.REFUSED, decide_by=asked.decide_by)
         await fact(h, "shop", answered)
         assert (said(h), the(h, kind)["state"], ever(h, "deadline.near")) == ([], "met", 1)
+
+
+# ------------------------------------------------------------------ how close we run
+
+
+async def three(h: House) -> None:
+    """One that left with 4 h to spare, one that left 2 h late, one that waits and is overdue."""
+    for hours in (6, 8, 20):
+        await h.shop.place_order("TEA", 1, by={"ship_by": after(h, hours)})
+    await h.settle(5)
+    first, second, _ = (order["reference"] for order in h.depot.orders())
+    for reference, wait in ((first, 2), (second, 8)):
+        h.clock.advance(wait * 3600)
+        await h.depot.ship(reference)
+        await h.settle(60)
+        await h.rounds()
+    await pass_(h, 11)
+
+
+async def test_how_close_we_run_is_in_status_mail_and_metrics(tmp_path: Path, capsys: Any) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        await three(h)
+        with h.app.store.read() as connection:
+            [row] = deadline_views.numbers(connection, h.clock.now())
+        assert (row["system"], row["kind"]) == ("shop", "ship")
+        assert (row["open"], row["overdue"], row["missed"], row["came"]) == (1, 1, 2, 2)
+        assert row["least_left_s"] == pytest.approx(-2 * 3600, abs=300)
+        assert row["median_left_s"] == pytest.approx(3600, abs=300)
+        await serving.gauges(h.app)
+        text = h.app.metrics.text().decode()
+        assert 'truecount_deadlines{kind="ship",system="shop",within="overdue"} 1.0' in text
+        assert 'truecount_deadlines_missed{kind="ship",system="shop"} 2.0' in text
+        assert 'truecount_deadline_left_seconds{kind="ship",system="shop",which="least"}' in text
+        with h.app.store.read() as connection:
+            rows = views.status(connection, h.app.network, h.clock.now())["deadlines"]
+        looking.print_deadlines(rows)
+        [line] = [
+            line for line in capsys.readouterr().out.splitlines() if line.startswith("  shop")
+        ]
+        assert line.split()[2:] == ["1", "0", "0", "0", "2", "2", "h", "late", "60", "min"]
+        mail = h.mail()
+        assert "DEADLINES" in mail
+        assert "2 h late" in mail
+
+
+async def test_what_is_due_soon_is_counted_by_hours(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        for hours in (0.5, 3, 20, 30):
+            await h.shop.place_order("TEA", 1, by={"ship_by": after(h, hours)})
+        await h.settle(5)
+        with h.app.store.read() as connection:
+            [row] = deadline_views.numbers(connection, h.clock.now())
+        assert [row[name] for name in ("open", "due_1h", "due_4h", "due_24h")] == [4, 1, 2, 3]
+
+
+async def test_an_exception_is_due_when_its_own_kind_is(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        deliver = after(h, 3)
+        order = await h.shop.place_order(
+            "TEA", 1, by={"ship_by": after(h, 1), "deliver_by": deliver}
+        )
+        await h.settle(5)
+        await h.rounds()
+        with h.app.store.read() as connection:
+            found = exceptions.open_ones(connection, h.clock.now())
+        due = {one["cause"]: one["due"][:19] + "Z" for one in found}
+        assert due[f"{CAUSE}near:deliver:shop"] == deliver
+        assert due[f"{CAUSE}near:ship:shop"] == order["ship_by"]
