@@ -51,12 +51,13 @@ class Due:
 
 def order_said(work: Work, order_id: int, system: str, order: Order) -> None:
     """A revision of an order: its deadlines are those it states now, and those agreed."""
+    kinds = [k for k in _OF_ORDER if k is not DeadlineKind.ACCEPT or not order.accepted]
     stated = {
         (one.kind.value, ""): Due(one.at, stated=True)
         for one in sorted(order.deadlines, key=lambda one: one.at, reverse=True)
-        if one.kind in _OF_ORDER
+        if one.kind in kinds
     }
-    agreed = _agreed(work, system, _OF_ORDER, order.placed_at)
+    agreed = _agreed(work, system, kinds, order.placed_at)
     wishes = {
         _key_of(wish): due
         for wish in order.cancellations
@@ -71,6 +72,13 @@ _WISHES = (DeadlineKind.CANCEL_DECISION,)
 
 def _key_of(wish: Cancellation) -> Key:
     return (DeadlineKind.CANCEL_DECISION.value, wish.key)
+
+
+def accepted(work: Work, order_id: int) -> None:
+    """The channel has answered that it is: what it says next only repeats it."""
+    row = _row(work, order_id, (DeadlineKind.ACCEPT.value, ""))
+    if row is not None and row.state == "open":
+        _end(work, row, "met", work.now)
 
 
 def wish_said(work: Work, system: str, wish: Cancellation, order_id: int) -> None:

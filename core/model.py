@@ -186,6 +186,7 @@ class Order:
     complete: bool = True  # False: the channel still withholds parts (price, address)
     reservable: bool = True
     shippable: bool = True  # False: hold from the warehouse, stock stays claimed
+    accepted: bool = True  # False: the channel waits for the seller to take it on
     test: bool = False
     fulfilled_by_channel: bool = False  # FBA and the like: not our stock, not our parcel
     ship_to: Address = field(default_factory=Address)
@@ -434,6 +435,16 @@ RECORDS: dict[str, type[Record]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptOrder:
+    """To a channel that demands it: we take this order on, and its units are there."""
+
+    reference: str
+    order: str
+    number: str
+    extras: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FulfillOrder:
     """To a warehouse: ship these units of this order from this place."""
 
@@ -568,7 +579,8 @@ class CancelOrder:
 
 
 Ask = (
-    FulfillOrder
+    AcceptOrder
+    | FulfillOrder
     | CancelFulfillment
     | ConfirmShipment
     | BookOrder
@@ -580,6 +592,7 @@ Ask = (
 
 #: Command kinds and the record each carries. A manifest's `accepts` uses these words.
 COMMANDS: dict[str, type[Ask]] = {
+    "accept_order": AcceptOrder,
     "fulfill_order": FulfillOrder,
     "cancel_fulfillment": CancelFulfillment,
     "confirm_shipment": ConfirmShipment,

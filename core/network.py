@@ -25,6 +25,7 @@ TRUECOUNT = "truecount"
 COMPANY = "company"
 #: Which numbers a command tells. A system is sent it if it reads one of them.
 TELLS: Mapping[str, tuple[str, ...]] = {
+    "accept_order": ("available_to_sell",),  # that its units were there to be sold
     "fulfill_order": ("claim", "order"),
     "cancel_fulfillment": ("claim", "order"),
     "confirm_shipment": ("shipment",),

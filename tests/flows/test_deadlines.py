@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import House, house
+from house import House, Killed, house
 
 from core import catalog, deadline_views, exceptions, serving, views
 from core.cli import looking
@@ -343,7 +343,7 @@ async def test_how_close_we_run_is_in_status_mail_and_metrics(tmp_path: Path, ca
         [line] = [
             line for line in capsys.readouterr().out.splitlines() if line.startswith("  shop")
         ]
-        assert line.split()[2:] == ["1", "0", "0", "0", "2", "2", "h", "late", "60", "min"]
+        assert line.split()[2:] == ["1", "0", "0", "0", "2", "2", "h", "late", "59", "min"]
         mail = h.mail()
         assert "DEADLINES" in mail
         assert "2 h late" in mail
@@ -374,3 +374,132 @@ async def test_an_exception_is_due_when_its_own_kind_is(tmp_path: Path) -> None:
         due = {one["cause"]: one["due"][:19] + "Z" for one in found}
         assert due[f"{CAUSE}near:deliver:shop"] == deliver
         assert due[f"{CAUSE}near:ship:shop"] == order["ship_by"]
+
+
+# ------------------------------------------------------------------ accept
+
+
+@asynccontextmanager
+async def portal(tmp_path: Path, hours: float = 6, **words: Any) -> AsyncIterator[House]:
+    """A shop that wants its orders accepted within so many hours, and cancels the others."""
+    settings = {"shop": {"accept_hours": str(hours)}}
+    async with house(tmp_path, settings=settings, **words) as h:
+        await h.sells(TEA=20)
+        yield h
+
+
+ACCEPT = "POST /orders/S000001/acceptances"
+
+
+async def test_an_order_is_accepted_first_and_then_released(tmp_path: Path) -> None:
+    async with portal(tmp_path) as h:
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle(5)
+        assert h.wires["shop"].count(ACCEPT) == 1
+        assert h.state("shop", order) == "released"
+        kinds = [row["kind"] for row in h.rows("SELECT kind FROM outbox ORDER BY id")]
+        assert kinds.index("accept_order") < kinds.index("fulfill_order")
+        await h.depot.ship(h.waiting())
+        await h.settle(120)
+        assert h.state("shop", order) == "shipped"
+        assert (the(h, "accept")["state"], h.wires["shop"].count(ACCEPT)) == ("met", 1)
+        assert h.shop.orders()[0]["state"] == "shipped"
+
+
+async def test_no_warehouse_is_asked_until_the_channel_has_answered(tmp_path: Path) -> None:
+    async with portal(tmp_path) as h:
+        h.faults("shop", down=True)
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle(60)
+        assert (h.asked(), h.state("shop", order)) == ([], "captured")
+        h.faults("shop")
+        await h.settle(900)
+        assert len(h.asked()) == 1
+
+
+async def test_a_lost_answer_is_looked_up_and_the_order_is_accepted_once(tmp_path: Path) -> None:
+    async with portal(tmp_path) as h:
+        h.wires["shop"].kill_after = ACCEPT
+        with pytest.raises(Killed):
+            await h.shop.place_order("TEA", 1)
+            await h.settle(5)
+        await h.restart()
+        await h.settle(120)
+        assert len(h.asked()) == 1
+        assert len(h.shop._acceptances["S000001"]) == 1
+
+
+async def test_a_held_order_is_not_accepted_warns_and_lapses_as_in_a_marketplace(
+    tmp_path: Path,
+) -> None:
+    async with portal(tmp_path) as h:
+        order = await h.shop.place_order("TEA", 1, payment="pending")
+        await h.settle(5)
+        assert h.wires["shop"].count(ACCEPT) == 0
+        await pass_(h, 3)
+        assert said(h) == ["near:accept:shop"]
+        await pass_(h, 3.1)
+        await h.settle(60)
+        await h.rounds()
+        assert (h.state("shop", order), said(h)) == ("cancelled", [])
+        assert h.shop.shown("TEA") == 20
+
+
+async def test_a_channel_that_has_cancelled_is_asked_for_no_acceptance_any_more(
+    tmp_path: Path,
+) -> None:
+    async with portal(tmp_path, hours=0.1) as h:
+        h.faults("shop", down=True)
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle(600)
+        h.faults("shop")
+        await h.settle(1800)
+        await h.rounds()
+        assert h.state("shop", order) == "cancelled"
+        sql = "SELECT state FROM outbox WHERE kind = 'accept_order'"
+        assert {row["state"] for row in h.rows(sql)} <= {"taken_back", "discarded"}
+        assert (h.asked(), said(h)) == ([], [])
+
+
+async def test_an_order_stopped_before_it_was_accepted_is_not_accepted(tmp_path: Path) -> None:
+    async with portal(tmp_path) as h:
+        h.faults("shop", status=500, only="POST /orders")
+        order = await h.shop.place_order("TEA", 1)
+        await h.app.intake.run_once()
+        name = f"shop:{order['number']}"
+        await h.operate("cancel", order=name, by="Ann", reason="fraud")
+        h.faults("shop")
+        await h.settle(120)
+        assert (h.wires["shop"].count(ACCEPT), h.asked()) == (0, [])
+        await h.operate("release", order=name, by="Ann", reason="no fraud")
+        await h.settle(120)
+        assert (h.wires["shop"].count(ACCEPT), len(h.asked())) == (1, 1)
+
+
+async def test_what_no_command_can_accept_waits_for_a_person_on_the_channel(
+    tmp_path: Path,
+) -> None:
+    async with portal(tmp_path, fields={"shop": "by_hand"}) as h:
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle(5)
+        assert h.state("shop", order) == "held"
+        assert (h.causes(), h.asked()) == (["not_accepted:shop"], [])
+        order |= {"accepted": True, "version": order["version"] + 1}
+        await h.hook("shop", order)
+        await h.settle(5)
+        assert (h.causes(), h.state("shop", order), len(h.asked())) == ([], "released", 1)
+
+
+async def test_under_mode_plan_the_acceptance_is_planned_and_nobody_hears_of_it(
+    tmp_path: Path,
+) -> None:
+    async with portal(tmp_path) as h:
+        await h.stop()
+        path = h.folder / "config.yaml"
+        path.write_text(f"mode: plan\n{path.read_text()}")
+        await h.start()
+        await h.shop.place_order("TEA", 1)
+        await h.settle(60)
+        states = h.rows("SELECT state FROM outbox WHERE kind = 'accept_order'")
+        assert [row["state"] for row in states] == ["planned"]
+        assert (h.wires["shop"].count(ACCEPT), h.asked()) == (0, [])
