@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from house import House, Killed, house
 
 from core import catalog, deadline_views, exceptions, serving, views
 from core.cli import looking
+from core.clock import stamp
 from core.deadlines import BY, CAUSE
-from core.model import Cancellation, RequestState, Return
+from core.model import Cancellation, ParcelEvent, RequestState, Return
+from core.terms import Calendar, Term, Terms
 from core.work import Work
 
 
@@ -303,6 +307,69 @@ async def test_a_question_is_said_until_the_channel_says_that_it_is_answered(
         answered = make(h, order["id"], state=RequestState.REFUSED, decide_by=asked.decide_by)
         await fact(h, "shop", answered)
         assert (said(h), the(h, kind)["state"], ever(h, "deadline.near")) == ([], "met", 1)
+
+
+def rider(h: House) -> None:
+    """A courier of the seller, and what is agreed with it."""
+    network = h.app.network
+    calendar = Calendar(zone=ZoneInfo("UTC"))
+    found = dict(network.terms.of)
+    for kind, system in (("ndr_decision", "rider"), ("deliver", "shop")):
+        found[system, kind] = Term(calendar=calendar, hours_s=24 * 3600.0)
+    owner = {**network.owners.owner, ("parcel", "rider"): "rider"}
+    h.app.network = replace(
+        network, terms=Terms(found), owners=replace(network.owners, owner=owner)
+    )
+
+
+async def scan(h: House, state: str, at: Any = None, *, key: str = "", tracking: str = "") -> None:
+    known = tracking or str(h.rows("SELECT tracking FROM shipments")[0]["tracking"])
+    at = at or h.clock.now()
+    event = ParcelEvent(key=key or f"{state}:{at}", tracking=known, state=state, at=at)
+    await fact(h, "rider", event)
+
+
+async def on_its_way(h: House) -> None:
+    await h.sells(TEA=20)
+    rider(h)
+    await h.shop.place_order("TEA", 1)
+    await h.settle(5)
+    await h.depot.ship(h.waiting())
+    await h.settle(60)
+
+
+async def test_a_failed_attempt_waits_for_a_decision_until_a_later_scan(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await on_its_way(h)
+        failed = h.clock.now()
+        await scan(h, "failed_attempt", failed)
+        await scan(h, "failed_attempt", failed)  # couriers say things twice
+        await pass_(h, 20.5)
+        assert "near:ndr_decision:rider" in said(h)
+        await scan(h, "moving", failed - timedelta(hours=1))  # … and late
+        assert "near:ndr_decision:rider" in said(h)
+        await scan(h, "out_for_delivery")
+        assert the(h, "ndr_decision")["state"] == "met"
+        again = h.clock.now() + timedelta(hours=1)
+        await scan(h, "failed_attempt", again)  # a second attempt failed: asked anew
+        row = the(h, "ndr_decision")
+        assert (row["state"], row["at"]) == ("open", stamp(again + timedelta(hours=24)))
+
+
+async def test_a_delivery_is_met_when_all_its_parcels_have_come(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=20)
+        rider(h)
+        await h.shop.place_order("TEA", 2)
+        await h.settle(5)
+        for _ in range(2):
+            await h.depot.ship(h.waiting(), [{"sku": "TEA", "quantity": 1}], complete=False)
+            await h.settle(60)
+        first, second = (row["tracking"] for row in h.rows("SELECT tracking FROM shipments"))
+        await scan(h, "delivered", tracking=first, key="1")
+        assert the(h, "deliver")["state"] == "open"
+        await scan(h, "delivered", tracking=second, key="2")
+        assert the(h, "deliver")["state"] == "met"
 
 
 # ------------------------------------------------------------------ how close we run
