@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from core import claim_moves, endings, handover, holds, order_rows, taking_back
+from core import claim_moves, commands, endings, handover, holds, order_rows, taking_back
 from core.clock import stamp
 from core.lifecycle import A_PERSON_MAY, State
 from core.store.hot import Hot
@@ -106,6 +106,8 @@ def stop(work: Work, row: Row[Any], *, by: str, reason: str) -> None:
     work.steps.add(
         4, "operator.stopped_order", system=row.system, order_id=row.id, by=by, reason=reason
     )
+    accepts = commands.key_of(row.system, row.external_id, "accept_order", "1")
+    taking_back.take_back(work, row, accepts, f"stopped by {by}")
     if not row.asked:
         order_rows.set_state(work, row, State.HELD)
     elif taking_back.take_back(work, row, row.asked, f"stopped by {by}"):

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from core import (
     commands,
+    deadlines,
     gross,
     holds,
     order_rows,
@@ -221,8 +222,12 @@ def take_fact(work: Work, system: str, record: Cancellation | Return | ParcelEve
     )  # fmt: skip
     if isinstance(record, ParcelEvent):
         returns.parcel_moved(work, record.tracking)
+        deadlines.parcel_said(work, system, record)
     elif isinstance(record, Return) and order_id is not None:
         returns.look(work, order_id)
+        deadlines.return_said(work, system, record, order_id)
+    elif isinstance(record, Cancellation) and order_id is not None:
+        deadlines.wish_said(work, system, record, order_id)
     return "applied"
 
 

@@ -16,6 +16,7 @@ from typing import Literal, cast
 from zoneinfo import ZoneInfo, available_timezones
 
 from core.config_systems import SYSTEM_NAME, Around, optional_secret, read_systems
+from core.config_terms import read_terms
 from core.config_types import (
     Address,
     Company,
@@ -36,6 +37,7 @@ from core.ownership import Ownership
 from core.seal import key_from_text
 from core.secrets import Secret
 from core.strict import read_yaml
+from core.terms import Terms
 
 __all__ = ["Config", "load_config"]
 
@@ -61,6 +63,7 @@ class Config:
     routing: tuple[str, ...]  # every location, the preferred first
     publish: Publish
     report: Report | None
+    terms: Terms
     rounding_limit_minor: int
     retention: Retention
     log: Log
@@ -82,9 +85,10 @@ def load_config(path: Path, env: Mapping[str, str], search: Sequence[Path] = ())
     if len(systems) == len(fields.names("systems")):
         # A system that could not be read would be missing everywhere else too: that is noise.
         problems.found += ownership.problems
+    company = _company(fields.block("company"))
     config = Config(
         file=file,
-        company=_company(fields.block("company")),
+        company=company,
         state=folder / fields.text("state"),
         seal_key=_seal_key(fields, "seal_key", around) or Secret(""),
         seal_key_old=_seal_key(fields, "seal_key_old", around),
@@ -99,6 +103,7 @@ def load_config(path: Path, env: Mapping[str, str], search: Sequence[Path] = ())
         routing=_routing(fields.block("routing"), locations),
         publish=_publish(fields.block("publish")),
         report=_report(fields.block("report"), around) if fields.has("report") else None,
+        terms=read_terms(fields, systems, company.timezone),
         rounding_limit_minor=fields.block("money").count("rounding_limit"),
         retention=_retention(fields.block("retention")),
         log=_log(fields.block("log")),

@@ -108,6 +108,22 @@ EXAMPLE: Tree = {
             "password": "${SMTP_PASSWORD}",
         },
     },
+    "deadlines": {
+        "amazon-us": {
+            "timezone": "America/New_York",
+            "cutoff": "14:00",
+            "days_off": ["saturday", "sunday"],
+            "holidays": ["2026-11-26", "2026-12-25"],
+            "kinds": {
+                "ship": {
+                    "within": "2 business days",
+                    "warn": "4h",
+                    "policy": "escalate",
+                    "to": "Ann",
+                }
+            },
+        }
+    },
     "money": {},
     "retention": {},
     "log": {},

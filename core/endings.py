@@ -158,6 +158,7 @@ def finish_cancel(work: Work, order_id: int) -> None:
     for line in order_rows.lines_of(work, order_id):
         cancel_units(work, line, line.ordered - line.cancelled - line.consumed)
     holds.close_member(work, "order", str(order_id))
+    taking_back.unwanted(work, row, "accept_order")
     if any(line.claimed + line.consumed for line in order_rows.lines_of(work, order_id)):
         order_rows.set_state(work, row, State.SHIPPED)  # a part has left; its return is expected
         credit_notes.never_invoiced(work, row)
@@ -190,7 +191,7 @@ def too_late(work: Work, row: Row[Any]) -> None:
         reason="the channel cancelled this order, but the warehouse has shipped it",
         next_step="Stop the parcel with the courier, or expect it back as a return.",
     )
-    taking_back.unwanted_confirmations(work, row)
+    taking_back.unwanted(work, row, "confirm_shipment")
     work.steps.add(4, "order.cancelled_too_late", system=row.system, order_id=row.id)
 
 

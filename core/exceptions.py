@@ -13,7 +13,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Row, and_, cast, select
 
-from core import doubts, handover, holds, movements, passes, restored, silence
+from core import (
+    deadline_views,
+    deadlines,
+    doubts,
+    handover,
+    holds,
+    movements,
+    passes,
+    restored,
+    silence,
+)
 from core import oversold as promised
 from core.clock import stamp
 from core.lifecycle import A_PERSON_MAY, State
@@ -37,9 +47,17 @@ def open_ones(connection: Connection, now: datetime, only: int | None = None) ->
     """Every open exception, oldest first; `only` one of them."""
     rows = connection.execute(select(s.holds).where(_open(only)).order_by(s.holds.c.opened_at))
     waiting, orders, at = _members(connection, only), _orders(connection, only), stamp(now)
-    return [
+    found = [
         _view(row, waiting[row.id], orders.get(row.id, []), at) for row in rows if row.id in waiting
     ]
+    due = _of_deadlines(connection, found)
+    return [one | {"due": due.get(one["id"], one["due"])} for one in found]
+
+
+def _of_deadlines(connection: Connection, found: Sequence[View]) -> dict[int, str]:
+    """What is about one kind of deadline is due when that is, not when the goods are to leave."""
+    own = [one["id"] for one in found if one["cause"].startswith(deadlines.CAUSE)]
+    return deadline_views.nearest(connection, own) if own else {}
 
 
 def _open(only: int | None) -> ColumnElement[bool]:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, literal_column, select, update
 
 from core import (
+    acceptance,
     aliases,
     by_hand,
     by_person,
@@ -59,6 +60,7 @@ def advance(work: Work, order_id: int) -> None:
         rounding_limit_minor=work.network.rounding_limit_minor,
     )
     found += _not_whole(work, row, order, own)
+    found += acceptance.blockers(work, row, order)
     found, keeps = _as_decided(work, row, found)
     _hold(work, row, found, keeps=bool(keeps))
     if not any(blocker.books for blocker in found) and not by_hand.is_left_in_part(work, row):
@@ -87,7 +89,7 @@ def _ask(work: Work, row: Row[Any], order: Order, own: list[Row[Any]], *, held: 
     asks = commands.asked_before(work, row.id, "fulfill_order")
     if _too_often(work, row, asks):
         _keep_short(work, row)
-    elif not held:
+    elif not held and acceptance.given(work, row, order):
         _release(work, row, order, own, units, revision=asks + 1)
 
 

@@ -7,7 +7,8 @@ for the life of the process, and outsiders read them (T13, T25).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import exposition as _exposition
@@ -34,6 +35,7 @@ class Metrics:
         self._working()
         self._telling()
         self._being()
+        self._due()
 
     def _receiving(self) -> None:
         """Stops 1 and 2: arrives, kept."""
@@ -134,6 +136,41 @@ class Metrics:
             registry=self.registry,
             buckets=_PUBLISH_BUCKETS,
         )
+
+    def _due(self) -> None:
+        """Stop 8: how close we run to what channels want by when."""
+        self.deadlines = Gauge(
+            "truecount_deadlines",
+            "Deadlines that wait for their fact: overdue, or due within 1h, 4h or 24h of now.",
+            ["system", "kind", "within"],
+            registry=self.registry,
+        )
+        self.deadlines_missed = Gauge(
+            "truecount_deadlines_missed",
+            "Deadlines of the last 24 h whose fact came late or has not come.",
+            ["system", "kind"],
+            registry=self.registry,
+        )
+        self.deadline_left = Gauge(
+            "truecount_deadline_left_seconds",
+            "Time left when the fact came, of the last 24 h: the least and the median.",
+            ["system", "kind", "which"],
+            registry=self.registry,
+        )
+
+    def deadlines_are(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """`core.deadline_views.numbers`, all of it anew."""
+        for gauge in (self.deadlines, self.deadlines_missed, self.deadline_left):
+            gauge.clear()
+        for row in rows:
+            own = (row["system"], row["kind"])
+            for within in ("overdue", "1h", "4h", "24h"):
+                name = within if within == "overdue" else f"due_{within}"
+                self.deadlines.labels(*own, within).set(row[name])
+            self.deadlines_missed.labels(*own).set(row["missed"])
+            for which in ("least", "median"):
+                if row["came"]:
+                    self.deadline_left.labels(*own, which).set(row[f"{which}_left_s"])
 
     def observe_call(
         self, system: str, method: str, path: str, status: int, seconds: float

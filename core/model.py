@@ -186,6 +186,7 @@ class Order:
     complete: bool = True  # False: the channel still withholds parts (price, address)
     reservable: bool = True
     shippable: bool = True  # False: hold from the warehouse, stock stays claimed
+    accepted: bool = True  # False: the channel waits for the seller to take it on
     test: bool = False
     fulfilled_by_channel: bool = False  # FBA and the like: not our stock, not our parcel
     ship_to: Address = field(default_factory=Address)
@@ -310,6 +311,7 @@ class Return:
     previous: str = ""  # the return this one continues (an exchange chain)
     tracking: str = ""
     authorization: str = ""  # what a warehouse received: the channel's return it was told of
+    decide_by: datetime | None = None  # the seller answers by then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -430,6 +432,16 @@ RECORDS: dict[str, type[Record]] = {
 
 
 # ---------------------------------------------------------------- what we ask of systems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptOrder:
+    """To a channel that demands it: we take this order on, and its units are there."""
+
+    reference: str
+    order: str
+    number: str
+    extras: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -567,7 +579,8 @@ class CancelOrder:
 
 
 Ask = (
-    FulfillOrder
+    AcceptOrder
+    | FulfillOrder
     | CancelFulfillment
     | ConfirmShipment
     | BookOrder
@@ -579,6 +592,7 @@ Ask = (
 
 #: Command kinds and the record each carries. A manifest's `accepts` uses these words.
 COMMANDS: dict[str, type[Ask]] = {
+    "accept_order": AcceptOrder,
     "fulfill_order": FulfillOrder,
     "cancel_fulfillment": CancelFulfillment,
     "confirm_shipment": ConfirmShipment,

@@ -19,11 +19,13 @@ from core.model import NUMBERS
 from core.offer_rules import Rules
 from core.plausible import Limits
 from core.rule_kinds import Policy
+from core.terms import Terms
 
 TRUECOUNT = "truecount"
 COMPANY = "company"
 #: Which numbers a command tells. A system is sent it if it reads one of them.
 TELLS: Mapping[str, tuple[str, ...]] = {
+    "accept_order": ("available_to_sell",),  # that its units were there to be sold
     "fulfill_order": ("claim", "order"),
     "cancel_fulfillment": ("claim", "order"),
     "confirm_shipment": ("shipment",),
@@ -118,6 +120,7 @@ class Network:
     ignored_places: Mapping[str, frozenset[str]] = field(default_factory=dict)
     limits: Mapping[str, Limits] = field(default_factory=dict)  # beyond them a number is asked
     owners: Owners = field(default_factory=Owners)
+    terms: Terms = field(default_factory=Terms)
     rounding_limit_minor: int = 0
     rules: Rules = field(default_factory=Rules.none)
     publication: Policy = "shared"

@@ -48,6 +48,7 @@ def network_of(config: Config) -> Network:
         ignored_places={name: s.ignore_places for name, s in systems.items()},
         limits={name: s.limits for name, s in systems.items()},
         owners=config.ownership.owners(),
+        terms=config.terms,
         rounding_limit_minor=config.rounding_limit_minor,
         publication=config.publish.policy,
         plans=frozenset(name for name, s in systems.items() if s.plans),

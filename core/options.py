@@ -302,6 +302,38 @@ _REST: Table = {
     ),
     "report.smtp.user": Option("text", "The name to log in with, where the server wants one."),
     "report.smtp.password": Option("secret", "Its password."),
+    "deadlines": Option(
+        "named",
+        "By when what is due, for each channel or courier that states it, or that only says how\n"
+        "long it may take (docs/operating.md). What it states itself is always followed.",
+    ),
+    "deadlines.*.timezone": Option(
+        "text", "Business days are days of this zone. Without it: the company's."
+    ),
+    "deadlines.*.cutoff": Option(
+        "time", "What comes later counts as come on the next working day. Without it: midnight."
+    ),
+    "deadlines.*.days_off": Option("words", "Weekdays on which nobody works.", default="[]"),
+    "deadlines.*.holidays": Option(
+        "words", "Days on which nobody works, like 2026-12-25.", default="[]"
+    ),
+    "deadlines.*.kinds": Option(
+        "named",
+        "accept, pack, ship, handover, deliver, cancel_decision, return_decision, ndr_decision,\n"
+        "auto_cancel.",
+    ),
+    "deadlines.*.kinds.*.within": Option(
+        "text", "How long it may take where no time is stated: 48h, or 2 business days."
+    ),
+    "deadlines.*.kinds.*.warn": Option("duration", "So long before, it is said.", default="4h"),
+    "deadlines.*.kinds.*.policy": Option(
+        "choice",
+        "What happens when it is missed. remind: an exception. escalate: one that `to` is on.\n"
+        "cancel: the order is stopped as by `truecount cancel`.",
+        default="remind",
+        choices=("remind", "escalate", "cancel"),
+    ),
+    "deadlines.*.kinds.*.to": Option("text", "Who is on it when it is escalated."),
     "money": Option("block", "How exact the books are."),
     "money.rounding_limit": Option(
         "count",

@@ -13,6 +13,7 @@ from sqlalchemy import Row, insert, update
 from core import (
     by_hand,
     commands,
+    deadlines,
     edits,
     endings,
     fulfillment,
@@ -81,6 +82,7 @@ def _capture(work: Work, system: str, order: Order) -> str:
         return "applied"
     if by_hand.first_look(work, order_rows.by_id(work, order_id)):
         return "applied"
+    deadlines.order_said(work, order_id, system, order)
     if order.reservable:
         fulfillment.claim_units(work, order_id)
     fulfillment.advance(work, order_id)
@@ -103,6 +105,7 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
     )  # fmt: skip
     stock.channel_moved(work, row.system, (line.sku for line in order.lines))
     quotas.heard(work, row.system, before, order)
+    deadlines.order_said(work, row.id, row.system, order)
     if order.cancelled_at is not None:
         endings.cancel(work, row, before, order)
     elif row.state in (State.CANCELLED, State.SHIPPED):

@@ -10,7 +10,17 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from core import by_person, claim_moves, endings, holds, order_rows, taking_back
+from core import (
+    acceptance,
+    by_person,
+    claim_moves,
+    deadlines,
+    endings,
+    fulfillment,
+    holds,
+    order_rows,
+    taking_back,
+)
 from core.contract import Receipt
 from core.lifecycle import State
 from core.store.schema import claims
@@ -33,6 +43,9 @@ def done(work: Work, command: Row[Any], receipt: Receipt) -> None:
         _accepted(work, command, receipt)
     elif command.kind == "cancel_fulfillment":
         _let_go(work, command)
+    elif command.kind == acceptance.KIND:
+        deadlines.accepted(work, command.order_id)
+        fulfillment.reconsider(work, command.order_id)
 
 
 def _let_go(work: Work, command: Row[Any]) -> None:
@@ -70,6 +83,10 @@ def _accepted(work: Work, command: Row[Any], receipt: Receipt) -> None:
             work.sku_changed(row.sku, "accepted")
 
 
+#: What a channel is told of an order, and refuses once it has cancelled it.
+_OF_CHANNEL = ("confirm_shipment", acceptance.KIND)
+
+
 def _is_cancelled(work: Work, command: Row[Any]) -> bool:
     row = order_rows.by_id(work, command.order_id)
     return row.doc is not None and order_rows.read(work, row).cancelled_at is not None
@@ -77,7 +94,7 @@ def _is_cancelled(work: Work, command: Row[Any]) -> bool:
 
 def refused(work: Work, command: Row[Any], words: str) -> None:
     """The owner refuses for good: the lane stops, a person reads its words."""
-    if command.kind == "confirm_shipment" and _is_cancelled(work, command):
+    if command.kind in _OF_CHANNEL and _is_cancelled(work, command):
         taking_back.discard(work, command, f"the channel has cancelled this order: {words}")
         return
     work.steps.add(

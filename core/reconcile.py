@@ -15,10 +15,20 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, select
 
-from core import differences, exceptions, outage_rows, overrides, return_views, unlisted, views
+from core import (
+    deadline_views,
+    differences,
+    exceptions,
+    outage_rows,
+    overrides,
+    return_views,
+    unlisted,
+    views,
+)
 from core.clock import Window, local_day, stamp, unstamp
 from core.differences import Booking, Difference, Reads
 from core.lifecycle import State
+from core.model import DeadlineKind
 from core.network import Network
 from core.store import schema as s
 
@@ -64,6 +74,7 @@ class Reconciliation:
     plan_words: str = ""  # what is not sent: stands before everything
     refunds: list[dict[str, Any]] = field(default_factory=list)
     returns: list[dict[str, Any]] = field(default_factory=list)
+    deadlines: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -71,7 +82,8 @@ class Reconciliation:
 
     @property
     def overdue(self) -> list[dict[str, Any]]:
-        return [row for row in self.leave_soon if row["overdue"]]
+        """What no exception has said yet: a daemon that runs says it within seconds."""
+        return [row for row in self.leave_soon if row["overdue"] and not row.get("said")]
 
     @property
     def attention(self) -> int:
@@ -124,6 +136,7 @@ def compare(
         plan_words=network.plan_words,
         oversold=views.oversold(connection),
         leave_soon=_leave_soon(connection, now),
+        deadlines=deadline_views.numbers(connection, now),
         arrivals=_arrivals(connection, window),
         drifts=_drifts(connection, window),
         outages=outage_rows.of_day(connection, window),
@@ -225,7 +238,11 @@ def _leave_soon(connection: Connection, now: datetime) -> list[dict[str, Any]]:
     """Orders whose channel wants them shipped within a day, or already wanted it."""
     own = s.orders.c
     rows = connection.execute(
-        select(own.system, own.number, own.ship_by, own.state)
+        select(own.system, own.number, own.ship_by, own.state, s.deadlines.c.told)
+        .outerjoin(
+            s.deadlines,
+            (s.deadlines.c.order_id == own.id) & (s.deadlines.c.kind == DeadlineKind.SHIP.value),
+        )
         .where(own.ship_by < stamp(now + SOON), own.state.not_in(_ENDED))
         .order_by(own.ship_by, own.id)
     )
@@ -235,6 +252,7 @@ def _leave_soon(connection: Connection, now: datetime) -> list[dict[str, Any]]:
             "ship_by": row.ship_by,
             "state": row.state,
             "overdue": row.ship_by < stamp(now),
+            "said": row.told == "missed",
         }
         for row in rows
     ]

@@ -59,6 +59,7 @@ def sections(found: Reconciliation) -> list[Section]:
         _verdict(found),
         _do_today(found),
         _leave_soon(found),
+        _deadlines(found),
         _orders(found),
         *_money(found),
         _refunds(found),
@@ -264,9 +265,40 @@ def _leave_soon(found: Reconciliation) -> Section | None:
         words=(f"{more} more.",) if more > 0 else (),
         columns=("order", "ship by", "time left", "state"),
         rows=rows,
-        alarm=bool(found.overdue),
+        alarm=any(row["overdue"] for row in found.leave_soon),
         toned=2,
     )
+
+
+def _deadlines(found: Reconciliation) -> Section | None:
+    """How close we run to what channels want by when."""
+    if not found.deadlines:
+        return None
+    rows = tuple(
+        (
+            row["system"],
+            row["kind"].replace("_", " "),
+            f"{row['overdue']:,}",
+            f"{row['due_24h']:,}",
+            f"{row['missed']:,}",
+            *(
+                _left_over(row[f"{which}_left_s"]) if row["came"] else ""
+                for which in ("least", "median")
+            ),
+        )
+        for row in found.deadlines
+    )
+    return Section(
+        title="Deadlines",
+        words=("Missed, and time left when it was done: of the last 24 hours.",),
+        columns=("from", "kind", "overdue", "due in 24 h", "missed", "least left", "median left"),
+        rows=rows,
+        numbers=frozenset({2, 3, 4}),
+    )
+
+
+def _left_over(seconds: float) -> str:
+    return _seconds(seconds, least="min") if seconds >= 0 else f"{_seconds(-seconds)} late"
 
 
 def _orders(found: Reconciliation) -> Section:
@@ -716,6 +748,7 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "snoozed": found.snoozed,
         "waits": found.waits,
         "leave_soon": found.leave_soon,
+        "deadlines": found.deadlines,
         "oversold": found.oversold,
         "arrivals": found.arrivals,
         "drifts": found.drifts,

@@ -103,7 +103,7 @@ def _gather(work: Work, row: Row[Any], said: Sequence[Row[Any]]) -> Facts:
     asked = [record for system, record in records if system == row.system]
     parcels = _parcels(work, row)
     trackings = {one.tracking for one in [*parcels, *asked] if one.tracking}
-    scans = _scans(work, trackings)
+    scans = scans_of(work, trackings)
     order = order_rows.read(work, row)
     return Facts(
         sold=[
@@ -140,7 +140,8 @@ def _parcels(work: Work, row: Row[Any]) -> list[Parcel]:
     return [Parcel(tracking=tracking, units=units) for tracking, units in found.items()]
 
 
-def _scans(work: Work, trackings: set[str]) -> list[ParcelEvent]:
+def scans_of(work: Work, trackings: set[str]) -> list[ParcelEvent]:
+    """What couriers said of these parcels, in no order."""
     if not trackings:
         return []
     rows = work.connection.execute(select(facts).where(facts.c.tracking.in_(trackings)))

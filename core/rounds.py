@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection, select
 
-from core import holds, silence
+from core import deadlines, holds, silence
 from core.app import App
 from core.clock import unstamp
 from core.found import Found
@@ -67,6 +67,7 @@ class Rounds:
         await self._outages.look()
         await self._hearing.take_in()
         await self._second_look.look()
+        await self._deadlines()
         refused = list(self._refused_logins())
         all_found = [*refused, *await self._ending_logins(), *self._scheduler()]
         all_found += self._not_read({one.system for one in refused})
@@ -82,6 +83,20 @@ class Rounds:
             structlog.get_logger().warning("round.found", system=one.system, reason=one.reason)
         for cause in was.keys() - found.keys():
             structlog.get_logger().info("round.over", cause=cause)
+
+    async def _deadlines(self) -> None:
+        """What is due is said in rows of its own: one exception for many orders."""
+        app, now = self._app, self._app.clock.now()
+        with app.store.read() as connection:
+            if not deadlines.is_due(connection, app.network.terms, now):
+                return
+        await app.store.write(self._say_deadlines)
+
+    def _say_deadlines(self, connection: Connection) -> None:
+        app = self._app
+        work = Work.begin(connection, app.network, app.seal, app.clock.now())
+        deadlines.look(work)
+        work.finish()
 
     def _write(self, connection: Connection, found: Mapping[str, Found]) -> None:
         app = self._app

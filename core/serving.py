@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from core import operate, views
+from core import deadline_views, operate, views
 from core.app import App
 from core.clock import unstamp
 from core.config_types import System
@@ -206,6 +206,8 @@ async def gauges(app: App) -> None:
             .where(outbox.c.state.not_in(ENDED))
             .group_by(outbox.c.system, outbox.c.state)
         ).all()
+        due = deadline_views.numbers(connection, app.clock.now())
+    app.metrics.deadlines_are(due)
     app.backlog = waiting
     app.metrics.pending.set(waiting)
     app.metrics.outbox.clear()

@@ -45,10 +45,11 @@ def reopen(work: Work, row: Row[Any]) -> None:
             )
 
 
-def unwanted_confirmations(work: Work, row: Row[Any]) -> None:
-    """The channel has cancelled the order: it wants no tracking, and refuses it for good."""
+def unwanted(work: Work, row: Row[Any], kind: str) -> None:
+    """The channel has cancelled the order: it wants no tracking and no acceptance any more, and
+    refuses them for good."""
     rows = work.connection.execute(
-        select(outbox).where(outbox.c.order_id == row.id, outbox.c.kind == "confirm_shipment")
+        select(outbox).where(outbox.c.order_id == row.id, outbox.c.kind == kind)
     ).all()
     for one in rows:
         if one.state == "dead":

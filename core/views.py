@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, case, func, or_, select
 
-from core import commands, exceptions, exchanges, outage_rows, return_views
+from core import commands, deadline_views, exceptions, exchanges, outage_rows, return_views
 from core import oversold as promised
 from core.clock import stamp, unstamp
 from core.codec import from_json
@@ -55,6 +55,7 @@ def status(connection: Connection, network: Network, now: datetime) -> View:
         "away": outage_rows.now_away(connection, _batches(network)),
         "channels": _channels(connection, network),
         "oversold": oversold(connection),
+        "deadlines": deadline_views.numbers(connection, now),
         "today": _today(connection, day),
         "health": _health(connection),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -37,7 +37,8 @@ class Fake:
     ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back), field ("gross":
     its quantity still contains the units of its own open orders), refuses_whole ("true": one bad
     row, and a stock write is refused without a word about which), silent_about (SKUs it takes and
-    says nothing of)."""
+    says nothing of), accept_hours (so long it waits for an order to be accepted, then it cancels
+    it)."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -47,6 +48,7 @@ class Fake:
         self._listings: dict[str, Row] = {}
         self._orders: dict[str, Row] = {}
         self._shipments: dict[str, list[Row]] = {}
+        self._acceptances: dict[str, list[Row]] = {}
         self._refunds: list[Row] = []  # oldest first
         self._returns: list[Row] = []
         self._changes: list[str] = []  # order ids, oldest change first
@@ -80,8 +82,12 @@ class Fake:
         buyer: Row | None = None,
         payment: str = "paid",
         shipping: str = "0.00",
+        by: Mapping[str, str] | None = None,
     ) -> Row:
-        """Sell `quantity` of `sku`, or `lines` of {sku, quantity}. Refuses beyond its number."""
+        """Sell `quantity` of `sku`, or `lines` of {sku, quantity}. Refuses beyond its number.
+
+        `by`: the deadlines it states, as {ship_by: instant}.
+        """
         wanted = lines or [{"sku": sku, "quantity": quantity}]
         for line in wanted:
             listing = self._listing(line["sku"])
@@ -91,6 +97,10 @@ class Fake:
         for line in wanted:
             self._take(line["sku"], line["quantity"])
         order = self._ordered(wanted, buyer, payment, Decimal(shipping))
+        order.update(by or {})
+        if hours := self._world.settings.get("accept_hours"):
+            until = self._world.now() + timedelta(hours=float(hours))
+            order |= {"accepted": False, "accept_by": _instant(until)}
         self._touch(order)
         await self._push("order.created", order)
         return order
@@ -108,11 +118,7 @@ class Fake:
         row = self._order(order)
         if row["state"] in ("cancelled", "shipped"):
             raise NotPossible(f"order {order} is {row['state']}")
-        row.update(state="cancelled", cancelled_at=self._now(), cancel_reason=reason)
-        if self._world.settings.get("restock") != "false":
-            for line in row["lines"]:
-                self._take(line["sku"], -line["quantity"])
-        self._touch(row)
+        self._cancel(row, reason)
         await self._push("order.cancelled", row)
         return row
 
@@ -257,7 +263,7 @@ class Fake:
             row["quantity"] -= units
 
     def _now(self) -> str:
-        return self._world.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return _instant(self._world.now())
 
     def _listing(self, sku: str) -> Row:
         if sku not in self._listings:
@@ -341,6 +347,7 @@ class Fake:
         await say(send, status, answer)
 
     def _answer(self, scope: Mapping[str, Any], body: bytes) -> Answer:
+        self._lapse()
         asked = dict(parse_qsl(scope["query_string"].decode()))
         method = scope["method"]
         match [method, *scope["path"].strip("/").split("/")]:
@@ -357,6 +364,10 @@ class Fake:
                 return 200, {"listings": list(self._listings.values())[start : start + limit]}
             case ["GET", "orders", order] if order in self._orders:
                 return 200, self._orders[order]
+            case ["GET", "orders", order, "acceptances"] if order in self._orders:
+                return 200, {"acceptances": self._acceptances.get(order, [])}
+            case ["POST", "orders", order, "acceptances"] if order in self._orders:
+                return self._post_acceptance(self._orders[order], body)
             case ["GET", "orders", order, "shipments"] if order in self._orders:
                 return 200, {"shipments": self._shipments.get(order, [])}
             case ["POST", "orders", order, "shipments"] if order in self._orders:
@@ -429,6 +440,35 @@ class Fake:
         listing["quantity"] = quantity
         return {"sku": row["sku"], "status": "ok", "quantity": quantity}
 
+    def _post_acceptance(self, order: Row, body: bytes) -> Answer:
+        sent = orjson.loads(body)
+        rows = self._acceptances.setdefault(order["id"], [])
+        if any(row["reference"] == sent.get("reference") for row in rows):
+            return _error(409, "duplicate_reference", "this acceptance is there already")
+        if order["state"] == "cancelled":
+            return _error(422, "cancelled", "the order is cancelled")
+        row = {"reference": sent["reference"], "id": f"{order['id']}-A1", "at": self._now()}
+        rows.append(row)
+        order["accepted"] = True
+        self._touch(order)
+        return 201, row
+
+    def _lapse(self) -> None:
+        """As marketplaces do: an order that nobody accepted in time is cancelled."""
+        if not self._world.settings.get("accept_hours"):
+            return
+        for row in self._orders.values():
+            waits = row["state"] == "open" and not row.get("accepted", True)
+            if waits and row["accept_by"] <= self._now():
+                self._cancel(row, "not accepted in time")
+
+    def _cancel(self, row: Row, reason: str) -> None:
+        row.update(state="cancelled", cancelled_at=self._now(), cancel_reason=reason)
+        if self._world.settings.get("restock") != "false":
+            for line in row["lines"]:
+                self._take(line["sku"], -line["quantity"])
+        self._touch(row)
+
     def _post_shipment(self, order: Row, body: bytes) -> Answer:
         sent = orjson.loads(body)
         rows = self._shipments.setdefault(order["id"], [])
@@ -436,6 +476,8 @@ class Fake:
             return _error(409, "duplicate_reference", "this shipment is there already")
         if order["state"] == "cancelled":
             return _error(422, "cancelled", "the order is cancelled")
+        if not order.get("accepted", True):
+            return _error(422, "not_accepted", "the order is not accepted")
         row = {**sent, "id": f"{order['id']}-S{len(rows) + 1}", "order": order["id"]}
         rows.append(row)
         for line in sent.get("lines", ()) if self._gross else ():
@@ -444,6 +486,10 @@ class Fake:
         order["state"] = "shipped" if sent.get("complete", True) else "part_shipped"
         self._touch(order)
         return 201, row
+
+
+def _instant(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 _BUYER: Row = {

@@ -71,6 +71,7 @@ def _status(options: argparse.Namespace) -> int:
         print("\nCommands")
         rows = [{**r, "oldest": since(r["oldest"], own.now)} for r in found["outbox"]]
         print(table(rows, ["system", "state", "commands", "oldest"], indent="  "))
+    print_deadlines(found["deadlines"])
     print("\nLast complete read of each owner")
     rows = [{**r, "age": age(r["age_s"]), "trouble": r["words"]} for r in found["sweeps"]]
     print(table(rows, ["system", "resource", "age", "rows", "trouble"], indent="  "))
@@ -78,6 +79,27 @@ def _status(options: argparse.Namespace) -> int:
     rows = [{**r, "last_told": since(r["last_told"], own.now)} for r in found["channels"]]
     print(table(rows, ["channel", "skus_waiting", "last_told"], indent="  "))
     return FINDINGS if trouble else FINE
+
+
+def print_deadlines(rows: list[dict[str, Any]]) -> None:
+    """How close we run: of the last 24 h, and what the next ones bring."""
+    if not rows:
+        return
+    print("\nDeadlines")
+    shown = [
+        row
+        | {
+            name: _left(row[f"{name}_s"]) if row["came"] else "-"
+            for name in ("least_left", "median_left")
+        }
+        for row in rows
+    ]
+    columns = ["system", "kind", "overdue", "due_1h", "due_4h", "due_24h", "missed"]
+    print(table(shown, [*columns, "least_left", "median_left"], indent="  "))
+
+
+def _left(seconds: float) -> str:
+    return age(seconds) if seconds >= 0 else f"{age(-seconds)} late"
 
 
 def _away(row: dict[str, Any], own: Opened) -> str:

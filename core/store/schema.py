@@ -534,6 +534,26 @@ refunds = Table(
 )
 Index("refunds_of_order", refunds.c.order_id)
 
+#: By when a channel or courier wants what of an order (core/deadlines.py). `subject`: the
+#: cancellation, return or parcel it is about, "" for the order itself. state: open | met | over.
+#: told: "" | near | missed, what was said of it. `at` is by the clock of whoever states it.
+deadlines = Table(
+    "deadlines",
+    metadata,
+    Column("order_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    _word("system"),
+    _word("source"),  # stated | agreed
+    _instant("at", nullable=False),
+    _word("state", "open"),
+    _word("told", ""),
+    _instant("met_at"),
+    sqlite_with_rowid=False,
+)
+Index("deadlines_open", deadlines.c.at, sqlite_where=deadlines.c.state == "open")
+Index("deadlines_met", deadlines.c.met_at, sqlite_where=deadlines.c.state == "met")
+
 #: Returns as core/coming_back.py folds them from the facts. `external_id`: the channel's, or
 #: "parcel:TRACKING" and "order" where it has none. The custody and money words are its own;
 #: the books are those of its refunds. `closed_at`: nothing of it is missing any more.

@@ -176,9 +176,27 @@ def _warehouse(folder: Path, kind: str) -> str:
     return f"{kind}_wms"
 
 
-#: Channels whose number still contains their own open orders, or that are told differences.
+#: Channels whose number still contains their own open orders, that are told differences, or
+#: whose orders only a person can accept.
 FIELDS = {
     "gross": (("field: net", "field: gross"),),
+    "by_hand": (
+        ("  accept_order: {safe_by: reference, urgency: high}\n", ""),
+        (
+            """\
+    accept_order:
+      path: /orders/{record.order}/acceptances
+      reference: id
+      already: {status: 409, path: error.code, in: [duplicate_reference]}
+      find:
+        path: /orders/{record.order}/acceptances
+        items: acceptances
+        where: {reference: "{record.reference}"}
+        reference: id
+""",
+            "",
+        ),
+    ),
     "relative": (
         ("write: absolute", "write: relative"),
         ('quantity: "{quantity}"', 'change: "{change}"'),

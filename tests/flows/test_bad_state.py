@@ -174,13 +174,14 @@ HISTORY = {
     "ticks.began_at", "ticks.ok_at",  # core/rules_in_force.py
     "returns.opened_at", "returns.custody_at", "returns.money_at", "returns.closed_at",
     "refunds.seen_at", "invoiced.at", "waivers.at", "handovers.at", "holds.snoozed_until",
+    "deadlines.met_at",
     "health.at",  # core/breaker.py counts by the monotonic clock
 }  # fmt: skip
 #: … and those of other clocks, and watermarks in their words.
 THEIRS = {
     "orders.placed_at", "orders.ship_by", "claims.accepted_as_of", "claims.shipped_as_of",
     "stock.as_of", "movements.as_of", "shipments.shipped_at", "documents.dated",
-    "inbox.since", "cursors.since", "refunds.refunded_at",
+    "inbox.since", "cursors.since", "refunds.refunded_at", "deadlines.at",
 }  # fmt: skip
 
 

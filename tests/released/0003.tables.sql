@@ -66,6 +66,21 @@ CREATE TABLE cursors (
 	words VARCHAR DEFAULT '' NOT NULL, 
 	PRIMARY KEY (system, resource)
 );
+CREATE TABLE deadlines (
+	order_id INTEGER NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	subject VARCHAR NOT NULL, 
+	system VARCHAR NOT NULL, 
+	source VARCHAR NOT NULL, 
+	at VARCHAR(27) NOT NULL, 
+	state VARCHAR DEFAULT 'open' NOT NULL, 
+	told VARCHAR DEFAULT '' NOT NULL, 
+	met_at VARCHAR(27), 
+	PRIMARY KEY (order_id, kind, subject)
+)
+ WITHOUT ROWID;
+CREATE INDEX deadlines_met ON deadlines (met_at) WHERE state = 'met';
+CREATE INDEX deadlines_open ON deadlines (at) WHERE state = 'open';
 CREATE TABLE delays (
 	system VARCHAR NOT NULL, 
 	kind VARCHAR NOT NULL, 

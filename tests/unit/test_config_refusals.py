@@ -380,6 +380,66 @@ REFUSED |= {
         *added("listen: {deadline: 500ms} # here\n", "seal_key: ${SEAL}\n"),
         "listen.deadline is less than 1s",
     ),
+    "deadline of nobody": (
+        *added("deadlines: {shp: {}} # here\n", "seal_key: ${SEAL}\n"),
+        "deadlines.shp is no system\n  Known here: web, depot, ledger.",
+    ),
+    "deadline of the buyer": (
+        *added("deadlines: {web: {kinds: {pay: {}}}} # here\n", "seal_key: ${SEAL}\n"),
+        "deadlines.web.kinds.pay is no deadline of ours\n  Known here: accept, pack, ship,"
+        " handover, deliver, cancel_decision, return_decision, ndr_decision, auto_cancel.",
+    ),
+    "deadline in no unit": (
+        *added(
+            "deadlines: {web: {kinds: {ship: {within: 2 days off}}}} # here\n",
+            "seal_key: ${SEAL}\n",
+        ),
+        'deadlines.web.kinds.ship.within is "2 days off"\n  Write hours as 48h, working days as 2'
+        " business days.",
+    ),
+    "deadline after years": (
+        *added(
+            "deadlines: {web: {kinds: {ship: {within: 999 business days}}}} # here\n",
+            "seal_key: ${SEAL}\n",
+        ),
+        "deadlines.web.kinds.ship.within is more than 366 days",
+    ),
+    "cancel that answers nothing": (
+        *added(
+            "deadlines: {web: {kinds: {deliver: {policy: cancel}}}} # here\n",
+            "seal_key: ${SEAL}\n",
+        ),
+        "deadlines.web.kinds.deliver.policy is cancel, and stopping the order answers nothing here"
+        "\n  Use remind or escalate.",
+    ),
+    "escalated to nobody": (
+        *added(
+            "deadlines: {web: {kinds: {ship: {policy: escalate}}}} # here\n",
+            "seal_key: ${SEAL}\n",
+        ),
+        "deadlines.web.kinds.ship.to names who is on it when it is escalated\n"
+        "  Give both, or neither.",
+    ),
+    "calendar without a working day": (
+        *added(
+            "deadlines: {web: {days_off: [monday, tuesday, wednesday, thursday, friday, saturday,"
+            " sunday]}} # here\n",
+            "seal_key: ${SEAL}\n",
+        ),
+        "deadlines.web.days_off leaves no working day\n  Leave at least one.",
+    ),
+    "weekday misspelt": (
+        *added("deadlines: {web: {days_off: [saturdy]}} # here\n", "seal_key: ${SEAL}\n"),
+        'deadlines.web.days_off has "saturdy"\n  Did you mean "saturday"?',
+    ),
+    "holiday of no calendar": (
+        *added("deadlines: {web: {holidays: [2026-02-30]}} # here\n", "seal_key: ${SEAL}\n"),
+        'deadlines.web.holidays has "2026-02-30", not a day like 2026-12-25',
+    ),
+    "calendar of no zone": (
+        *added("deadlines: {web: {timezone: Mars/Base}} # here\n", "seal_key: ${SEAL}\n"),
+        'deadlines.web.timezone is "Mars/Base", which is no time zone',
+    ),
     "owner missing": (
         *added("  - {number: tax} # here\n", "owners:\n"),
         "owners row 1.owner is missing\n  The system whose word counts.",

@@ -10,7 +10,7 @@ import pytest
 from connectors.generic_channel.fake import NotPossible, SoldOut
 from core.contract import Command, Offer, Push
 from core.errors import Hold, InDoubt, Rejected
-from core.model import ConfirmShipment
+from core.model import AcceptOrder, ConfirmShipment
 from tests.connectors.http_json.kit import NOW, Bench, a_bench, a_command, a_pass
 
 
@@ -157,6 +157,30 @@ async def test_a_cancelled_order_takes_no_parcel(channel: Bench) -> None:
     await channel.fake.cancel(order["id"])
     with pytest.raises(Rejected, match="the order is cancelled"):
         await channel.connector.send(a_parcel(order["id"]))
+
+
+def an_acceptance(order: str) -> Command:
+    record = AcceptOrder(reference="tc:accept:1", order=order, number="#1")
+    return a_command("accept_order", record, {"reference": record.reference})
+
+
+async def test_an_order_is_accepted_once_and_a_lost_answer_is_found(channel: Bench) -> None:
+    order = await channel.fake.place_order("MUG")
+    channel.faults.lose_answers = 1
+    with pytest.raises(InDoubt):
+        await channel.connector.send(an_acceptance(order["id"]))
+    found = await channel.connector.find(an_acceptance(order["id"]))
+    again = await channel.connector.send(an_acceptance(order["id"]))
+    assert found is not None
+    assert found.reference == again.reference == f"{order['id']}-A1"
+    assert again.already
+
+
+async def test_a_cancelled_order_takes_no_acceptance(channel: Bench) -> None:
+    order = await channel.fake.place_order("MUG")
+    await channel.fake.cancel(order["id"])
+    with pytest.raises(Rejected, match="the order is cancelled"):
+        await channel.connector.send(an_acceptance(order["id"]))
 
 
 async def test_listings_show_its_own_number(channel: Bench) -> None:

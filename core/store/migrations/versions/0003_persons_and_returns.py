@@ -25,6 +25,7 @@ def upgrade() -> None:
     _persons()
     _refunds()
     _returns()
+    _deadlines()
 
 
 def _persons() -> None:
@@ -119,3 +120,23 @@ def _refunds() -> None:
         sa.UniqueConstraint("system", "external_id", name="refund_once"),
     )
     op.create_index("refunds_of_order", "refunds", ["order_id"])
+
+
+def _deadlines() -> None:
+    op.create_table(
+        "deadlines",
+        sa.Column("order_id", sa.Integer, primary_key=True),
+        sa.Column("kind", sa.String, primary_key=True),
+        sa.Column("subject", sa.String, primary_key=True),
+        _word("system"),
+        _word("source"),
+        sa.Column("at", INSTANT, nullable=False),
+        _word("state", "open"),
+        _word("told", ""),
+        sa.Column("met_at", INSTANT),
+        sqlite_with_rowid=False,
+    )
+    for name, column, state in (("open", "at", "open"), ("met", "met_at", "met")):
+        op.create_index(
+            f"deadlines_{name}", "deadlines", [column], sqlite_where=sa.text(f"state = '{state}'")
+        )
