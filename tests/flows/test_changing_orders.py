@@ -673,11 +673,12 @@ async def test_what_had_left_before_we_first_saw_it_is_not_sent_again(tmp_path: 
     a second time."""
     async with house(tmp_path, pushes=False) as h:
         await h.sells(TEA=9)
-        order = await h.shop.place_order("TEA", 2)
+        order = await h.shop.place_order("TEA", 2, by={"ship_by": "2026-11-20T12:00:00Z"})
         await h.shop.ship_by_hand(order["id"])
         await h.settle(120)
         assert h.state("shop", order) == "shipped"
         assert h.asked() == []
+        assert h.rows("SELECT * FROM deadlines") == []  # nobody missed one of ours
         assert h.books.duplicates() == []
         assert h.rows("SELECT kind FROM outbox") == []
         assert h.causes() == []
