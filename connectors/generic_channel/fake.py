@@ -80,8 +80,12 @@ class Fake:
         buyer: Row | None = None,
         payment: str = "paid",
         shipping: str = "0.00",
+        **words: Any,
     ) -> Row:
-        """Sell `quantity` of `sku`, or `lines` of {sku, quantity}. Refuses beyond its number."""
+        """Sell `quantity` of `sku`, or `lines` of {sku, quantity}. Refuses beyond its number.
+
+        `words` replace what it would say of it, as do those of a line (tax, unit_price, hsn).
+        """
         wanted = lines or [{"sku": sku, "quantity": quantity}]
         for line in wanted:
             listing = self._listing(line["sku"])
@@ -91,6 +95,7 @@ class Fake:
         for line in wanted:
             self._take(line["sku"], line["quantity"])
         order = self._ordered(wanted, buyer, payment, Decimal(shipping))
+        order.update(words)
         self._touch(order)
         await self._push("order.created", order)
         return order
@@ -101,6 +106,26 @@ class Fake:
         row["payment"] = "paid"
         self._touch(row)
         await self._push("order.changed", row)
+        return row
+
+    async def edit(self, order: str, units: Mapping[str, int], *, push: bool = True) -> Row:
+        """Other units of some lines, by line id, at the same prices; 0 leaves the line empty."""
+        row = self._order(order)
+        if row["state"] in ("cancelled", "shipped"):
+            raise NotPossible(f"order {order} is {row['state']}")
+        for line in row["lines"]:
+            wanted = units.get(line["id"], line["quantity"])
+            more = wanted - line["quantity"]
+            if more > max(0, self.shown(line["sku"])):
+                raise SoldOut(f"{line['sku']} has not {more} more")
+            self._take(line["sku"], more)
+            line["quantity"] = wanted
+            line["tax"] = self._tax(Decimal(line["unit_price"]) * wanted)
+        amounts = [Decimal(line["unit_price"]) * line["quantity"] for line in row["lines"]]
+        row["total"] = str((sum(amounts, Decimal(0)) + Decimal(row["shipping"])).quantize(CENT))
+        self._touch(row)
+        if push:
+            await self._push("order.changed", row)
         return row
 
     async def cancel(self, order: str, *, reason: str = "changed my mind") -> Row:
@@ -276,14 +301,11 @@ class Fake:
 
     def _ordered(self, wanted: list[Row], buyer: Row | None, payment: str, fee: Decimal) -> Row:
         number = len(self._orders) + 1
-        rate = Decimal(self._world.settings.get("tax_rate", "0.19"))
         lines, total = [], fee
         for index, line in enumerate(wanted, start=1):
             listing = self._listings[line["sku"]]
             amount = Decimal(listing["price"]) * line["quantity"]
             total += amount
-            # Prices include the tax, as a shopper sees them.
-            tax = (amount * rate / (1 + rate)).quantize(CENT)
             lines.append(
                 {
                     "id": str(index),
@@ -291,7 +313,8 @@ class Fake:
                     "title": listing["title"],
                     "quantity": line["quantity"],
                     "unit_price": listing["price"],
-                    "tax": [{"title": "VAT", "rate": str(rate), "amount": str(tax)}],
+                    "tax": self._tax(amount),
+                    **line,
                 }
             )
         order: Row = {
@@ -313,6 +336,12 @@ class Fake:
         }
         self._orders[order["id"]] = order
         return order
+
+    def _tax(self, amount: Decimal) -> list[Row]:
+        """Prices include the tax, as a shopper sees them."""
+        rate = Decimal(self._world.settings.get("tax_rate", "0.19"))
+        tax = (amount * rate / (1 + rate)).quantize(CENT)
+        return [{"title": "VAT", "rate": str(rate), "amount": str(tax)}]
 
     async def _push(self, topic: str, row: Row, kind: str = "order") -> int:
         if self._world.settings.get("push") == "false":
