@@ -70,6 +70,27 @@ def _follow_quantity(work: Work, old: Row[Any], wanted: int, *, asked: bool) -> 
         work.touched_orders.add(old.order_id)
 
 
+def follow_given_up(work: Work, row: Row[Any], order: Order) -> None:
+    """The warehouse has given the rest up: what the channel wants no more of it is over (S15).
+
+    Whichever of the two is heard last; what the channel still wants stays a person's.
+    """
+    given_up = holds.late("warehouse_cancelled", row)
+    if given_up not in holds.open_causes(work, "order", str(row.id)):
+        return
+    if lifecycle.wants_nothing(order):
+        endings.finish_cancel(work, row.id)
+        return
+    wanted = lifecycle.wanted(order)
+    for old in order_rows.lines_of(work, row.id):
+        more = old.ordered - old.cancelled - wanted.get(kit_lines.key_of(old), 0) * old.factor
+        if more > 0:
+            endings.cancel_units(work, old, more)
+    if not order_rows.difference(work, row.id, order):
+        settled(work, row)
+    endings.close_if_all_left(work, row.id)
+
+
 def show_difference(work: Work, row: Row[Any], before: Order, order: Order) -> None:
     """The warehouse was asked, or the order has ended: what is different now is a person's.
 

@@ -418,7 +418,7 @@ class House:
 
     def commands_waiting(self) -> list[str]:
         """Keys of commands that are neither done nor given up."""
-        over = "('done', 'dead', 'taken_back')"
+        over = "('done', 'dead', 'taken_back', 'discarded')"
         return [r["key"] for r in self.rows(f"SELECT key FROM outbox WHERE state NOT IN {over}")]
 
     def causes(self) -> list[str]:

@@ -7,6 +7,7 @@ The ERP's fake adds up every document itself, and refuses one whose parts miss i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -287,7 +288,7 @@ async def sold(h: House, rule: Rule) -> Row:
     return order
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", RULES, ids=lambda name: re.sub(r"\W+", "-", name))
 async def test_s20_a_rule_arrives_in_the_books_to_the_minor_unit_and_goes_back_whole(
     tmp_path: Path, name: str
 ) -> None:
@@ -317,7 +318,7 @@ async def test_s20_a_rule_arrives_in_the_books_to_the_minor_unit_and_goes_back_w
         assert note["body"].get("rounding") == rounding
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", RULES, ids=lambda name: re.sub(r"\W+", "-", name))
 async def test_g16_a_total_that_misses_its_parts_is_held_with_the_difference(
     tmp_path: Path, name: str
 ) -> None:
