@@ -61,7 +61,7 @@ bench: $(STAMP) ## measure; prints one table with its floors (see docs/performan
 
 soak: $(STAMP) ## the longer property runs, days in simulated time, hundreds of kills, 20,000 power losses (SEED=1 SEEDS=1..2000)
 	$(BIN)/python -m pytest -n 2 -m "not real and not whole" --hypothesis-profile=soak
-	$(BIN)/python -m pytest -n 2 tests/flows/test_last_units.py --hypothesis-profile=soak
+	$(BIN)/python -m pytest -n 2 tests/flows/test_last_units.py tests/flows/test_lives_machine.py --hypothesis-profile=soak
 	$(BIN)/python -m tests.crash
 	$(BIN)/python -m tests.crash --cycles 200 --seed $(SEED)
 	$(BIN)/python -m tests.power --images 20000 --seed $(SEED)

@@ -133,9 +133,19 @@ def unknown_order(system: str, order: str) -> str:
     return f"unknown_order:{system}:{order}"
 
 
+def impossible(system: str, order: str) -> str:
+    """The cause of an order that cannot be as its channel says it."""
+    return f"impossible_order:{system}:{order}"
+
+
 def order_came(work: Work, system: str, order: str) -> None:
     """An order is captured: what was said of it before is decided now (S10)."""
     _look_again(work, unknown_order(system, order))
+
+
+def order_can_be(work: Work, system: str, order: str) -> None:
+    """What could not be was said of it before, and is stale by now: it is held no longer."""
+    _look_again(work, impossible(system, order))
 
 
 def never_asked(work: Work, system: str, order: str) -> None:

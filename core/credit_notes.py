@@ -128,6 +128,25 @@ def _invoiced(work: Work, row: Row[Any]) -> Order:
     return from_json(Order, work.seal.open(doc, _aad(row))) if doc else order_rows.read(work, row)
 
 
+def invoiced_total(work: Work, row: Row[Any]) -> Money | None:
+    """What was asked to be invoiced of an order; None where nothing was, or it was not kept."""
+    doc = work.connection.execute(
+        select(invoiced.c.doc).where(invoiced.c.order_id == row.id)
+    ).scalar_one_or_none()
+    return from_json(Order, work.seal.open(doc, _aad(row))).total if doc else None
+
+
+def given_back(work: Work, row: Row[Any]) -> Money:
+    """All money that its channel gave back, credited or not."""
+    over = (RefundState.ANNOUNCED, RefundState.WITHDRAWN)
+    own = [
+        Money(one.total_minor, one.currency)
+        for one in of_order(work, row.id)
+        if one.state not in over and not one.external_id.startswith((UNPAID, EXCHANGED))
+    ]
+    return Money.total((one for one in own if one.currency == row.currency), row.currency)
+
+
 # ------------------------------------------------------------------ one refund
 
 
@@ -222,6 +241,9 @@ def _note(
         shipping=credit.shipping,
         shipping_taxes=credit.shipping_taxes,
         fees=credit.fees,
+        fee_taxes=credit.fee_taxes,
+        tip=credit.tip,
+        rounding=credit.rounding,
     )
 
 

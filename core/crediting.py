@@ -25,6 +25,7 @@ from core.money import Money
 
 SHIPPING = "shipping"
 FEES = "fees"
+TIP = "tip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +37,16 @@ class Credit:
     shipping: Money | None = None
     shipping_taxes: tuple[Tax, ...] = ()
     fees: Money | None = None
+    fee_taxes: tuple[Tax, ...] = ()
+    tip: Money | None = None
+    rounding: Money | None = None  # of the total beyond its parts, named
 
 
 @dataclass(slots=True)
 class _Part:
     """One thing that was paid for, and what of it is left to give back."""
 
-    kind: str  # line | shipping | fees
+    kind: str  # line | shipping | fees | tip
     left: int
     taxes: list[Tax]
     line: OrderLine | None = None
@@ -77,15 +81,21 @@ def credit(
         _take(part, line.quantity, line.amount, line.taxes, refund, system, limit)
     for kind, amount, taxes in (
         (SHIPPING, refund.shipping, refund.shipping_taxes),
-        (FEES, refund.fees, ()),
+        (FEES, refund.fees, refund.fee_taxes),
+        (TIP, refund.tip, ()),
     ):
         if amount:
             part = next(one for one in parts if one.kind == kind)
             _take(part, 0, amount, taxes, refund, system, limit)
-    _spread(order, _for(order, parts, _adjustment(refund), of), _adjustment(refund))
+    minor = _adjustment(refund)
+    if refund.total == refundable(order, before) and order.rounding:
+        limit += abs(order.rounding.minor)  # of all that is left, and no part of anything
+        minor = sum(max(0, part.gross(order)) for part in parts) if minor else 0
+    _spread(order, _for(order, parts, minor, of), minor)
     made = _made(parts, refund.total)
     _must_tie(order, refund, made, system, limit)
-    return made
+    rounding = refund.total - gross(order, made)
+    return replace(made, rounding=rounding or None)
 
 
 def worth(order: Order, refund: Refund, before: Sequence[BookCreditNote], *, system: str) -> Money:
@@ -98,18 +108,22 @@ def worth(order: Order, refund: Refund, before: Sequence[BookCreditNote], *, sys
 def gross(order: Order, note: Credit | BookCreditNote) -> Money:
     """What the parts of a credit come to, tax included: its total but for the rounding."""
     amounts = [line.amount for line in note.lines]
-    amounts += [amount for amount in (note.shipping, note.fees) if amount is not None]
+    beside = (note.shipping, note.fees, note.tip)
+    amounts += [amount for amount in beside if amount is not None]
     if not order.tax_included:
-        amounts += [tax.amount for line in note.lines for tax in line.taxes]
-        amounts += [tax.amount for tax in note.shipping_taxes]
+        amounts += [tax.amount for tax in _all_taxes(note)]
     return Money.total(amounts, order.currency)
 
 
 def tax(note: Credit | BookCreditNote, collector: Collector | None = None) -> Money:
     """All tax that is credited, or only what one party remits."""
-    taxes = [one for line in note.lines for one in line.taxes] + list(note.shipping_taxes)
-    chosen = (one.amount for one in taxes if collector in (None, one.collected_by))
+    chosen = (one.amount for one in _all_taxes(note) if collector in (None, one.collected_by))
     return Money.total(chosen, note.total.currency)
+
+
+def _all_taxes(note: Credit | BookCreditNote) -> list[Tax]:
+    of_lines = [one for line in note.lines for one in line.taxes]
+    return [*of_lines, *note.shipping_taxes, *note.fee_taxes]
 
 
 def refundable(order: Order, before: Sequence[BookCreditNote]) -> Money:
@@ -197,8 +211,8 @@ def _amounts(refund: Refund) -> Iterable[Money]:
         if line.amount is not None:
             yield line.amount
         yield from (tax.amount for tax in line.taxes)
-    yield from (tax.amount for tax in refund.shipping_taxes)
-    for money in (refund.shipping, refund.fees, refund.adjustment):
+    yield from (tax.amount for tax in (*refund.shipping_taxes, *refund.fee_taxes))
+    for money in (refund.shipping, refund.fees, refund.tip, refund.adjustment):
         if money is not None:
             yield money
 
@@ -216,7 +230,8 @@ def _parts(order: Order) -> list[_Part]:
     zero = Money.zero(order.currency)
     shipping = (order.shipping_fee or zero) - (order.shipping_discount or zero)
     parts.append(_Part(SHIPPING, shipping.minor, list(order.shipping_taxes)))
-    parts.append(_Part(FEES, (order.other_fees or zero).minor, []))
+    parts.append(_Part(FEES, (order.other_fees or zero).minor, list(order.fee_taxes)))
+    parts.append(_Part(TIP, (order.tip or zero).minor, []))
     return parts
 
 
@@ -232,7 +247,9 @@ def _give_back(parts: Sequence[_Part], note: BookCreditNote) -> None:
         if part.kind == SHIPPING and note.shipping is not None:
             _less(part, note.shipping.minor, note.shipping_taxes)
         elif part.kind == FEES and note.fees is not None:
-            _less(part, note.fees.minor, ())
+            _less(part, note.fees.minor, note.fee_taxes)
+        elif part.kind == TIP and note.tip is not None:
+            _less(part, note.tip.minor, ())
 
 
 def _less(part: _Part, minor: int, taxes: Sequence[Tax]) -> None:
@@ -302,7 +319,7 @@ def _adjustment(refund: Refund) -> int:
     """Money for nothing in particular: what is said to be that, or all of a bare total."""
     if refund.adjustment:
         return refund.adjustment.minor
-    bare = not refund.lines and not refund.shipping and not refund.fees
+    bare = not (refund.lines or refund.shipping or refund.fees or refund.tip)
     return refund.total.minor if bare else 0
 
 
@@ -333,13 +350,15 @@ def _spread(order: Order, parts: Sequence[_Part], minor: int) -> None:
 def _made(parts: Sequence[_Part], total: Money) -> Credit:
     lines = [_one(part.taken) for part in parts if part.line is not None and part.taken]
     by_kind = {part.kind: _one(part.taken) for part in parts if part.line is None and part.taken}
-    shipping, fees = by_kind.get(SHIPPING), by_kind.get(FEES)
+    shipping, fees, tip = by_kind.get(SHIPPING), by_kind.get(FEES), by_kind.get(TIP)
     return Credit(
         total=total,
         lines=tuple(lines),
         shipping=shipping.amount if shipping else None,
         shipping_taxes=shipping.taxes if shipping else (),
         fees=fees.amount if fees else None,
+        fee_taxes=fees.taxes if fees else (),
+        tip=tip.amount if tip else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, update
 
-from core import commands, endings, holds, kit_lines, lifecycle, order_rows
+from core import commands, credit_notes, endings, holds, kit_lines, lifecycle, order_rows
 from core.lifecycle import State
 from core.model import Order, OrderLine
 from core.store.schema import lines
@@ -70,6 +70,27 @@ def _follow_quantity(work: Work, old: Row[Any], wanted: int, *, asked: bool) -> 
         work.touched_orders.add(old.order_id)
 
 
+def follow_given_up(work: Work, row: Row[Any], order: Order) -> None:
+    """The warehouse has given the rest up: what the channel wants no more of it is over (S15).
+
+    Whichever of the two is heard last; what the channel still wants stays a person's.
+    """
+    given_up = holds.late("warehouse_cancelled", row)
+    if given_up not in holds.open_causes(work, "order", str(row.id)):
+        return
+    if lifecycle.wants_nothing(order):
+        endings.finish_cancel(work, row.id)
+        return
+    wanted = lifecycle.wanted(order)
+    for old in order_rows.lines_of(work, row.id):
+        more = old.ordered - old.cancelled - wanted.get(kit_lines.key_of(old), 0) * old.factor
+        if more > 0:
+            endings.cancel_units(work, old, more)
+    if not order_rows.difference(work, row.id, order):
+        settled(work, row)
+    endings.close_if_all_left(work, row.id)
+
+
 def show_difference(work: Work, row: Row[Any], before: Order, order: Order) -> None:
     """The warehouse was asked, or the order has ended: what is different now is a person's.
 
@@ -99,6 +120,33 @@ _ENDED = {
     "next_step": "Place it on the channel as a new order, or ship it by hand; "
     "then `truecount accept ID`.",
 }
+
+
+def show_money(work: Work, row: Row[Any], order: Order, before: Order | None = None) -> None:
+    """An invoiced order costs another amount now, and no refund says why: a person's.
+
+    A channel may lower the total by what it has given back, or leave it as it was sold; both tie.
+    Only another total than `before` opens it: a refund may be heard before the total it lowers.
+    """
+    once = credit_notes.invoiced_total(work, row)
+    if once is None:
+        return
+    cause = holds.late("total", row)
+    given = credit_notes.given_back(work, row)
+    if order.total in (once, once - given):
+        holds.close_cause(work, cause, "order", str(row.id))
+        return
+    if before is None or before.total == order.total:
+        return
+    holds.hold_order(
+        work,
+        row,
+        cause=cause,
+        reason=f"the channel's total is {order.total} now; {once} was invoiced, and {given} of it "
+        "was given back",
+        next_step="Give the difference back on the channel, or correct the invoice in the ledger; "
+        "then `truecount accept ID`.",
+    )
 
 
 def _is_of_others(own: list[Row[Any]], order: Order) -> bool:

@@ -246,7 +246,8 @@ def _book(work: Work, row: Row[Any], order: Order) -> None:
         if (erp, "book_order") not in work.network.accepts:
             continue
         place = work.network.locations[row.location].at.get(erp, "") if row.location else ""
-        record = BookOrder(reference=key, channel=row.system, order=order, place=place)
+        sold = lifecycle.with_rounding(order)
+        record = BookOrder(reference=key, channel=row.system, order=sold, place=place)
         told |= commands.ask(work, erp, "book_order", record, order_id=row.id)
     if told:
         work.connection.execute(update(orders).where(orders.c.id == row.id).values(booked=key))

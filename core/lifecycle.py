@@ -12,12 +12,12 @@ owner decides, an older one is counted and changes nothing (S10, H6).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
-from core.model import Collector, Order, Payment
+from core.model import Collector, Discount, Order, OrderLine, Payment, Tax
 from core.money import Money
 from core.wording import plural
 
@@ -80,27 +80,71 @@ def is_stale(known: str, arriving: str) -> bool:
 
 
 def document_total(order: Order) -> Money:
-    """Lines + shipping + fees + tax on top - discounts, in minor units."""
-    total = Money.zero(order.currency)
+    """Lines + shipping + fees + tip + tax on top - discounts + the channel's own rounding."""
+    zero = Money.zero(order.currency)
+    total = zero
     for line in order.lines:
         total += line.unit_price * line.quantity
         for discount in line.discounts:
             total -= discount.amount
         if not order.tax_included:
             total += Money.total((tax.amount for tax in line.taxes), order.currency)
-    total += order.shipping_fee or Money.zero(order.currency)
-    total -= order.shipping_discount or Money.zero(order.currency)
-    total += order.other_fees or Money.zero(order.currency)
+    for cut in order.discounts:
+        total -= cut.amount
+    total += (order.shipping_fee or zero) - (order.shipping_discount or zero)
+    total += (order.other_fees or zero) + (order.tip or zero) + (order.rounding or zero)
     if not order.tax_included:
-        total += Money.total((tax.amount for tax in order.shipping_taxes), order.currency)
+        beside = (*order.shipping_taxes, *order.fee_taxes)
+        total += Money.total((tax.amount for tax in beside), order.currency)
     return total
 
 
 def tax_total(order: Order, collector: Collector | None = None) -> Money:
     """All tax of the order, or only what one party remits."""
-    taxes = [tax for line in order.lines for tax in line.taxes] + list(order.shipping_taxes)
-    chosen = (tax.amount for tax in taxes if collector in (None, tax.collected_by))
+    chosen = (tax.amount for tax in all_taxes(order) if collector in (None, tax.collected_by))
     return Money.total(chosen, order.currency)
+
+
+def all_taxes(order: Order) -> list[Tax]:
+    """Of its lines, its shipping and its fees."""
+    of_lines = [tax for line in order.lines for tax in line.taxes]
+    return [*of_lines, *order.shipping_taxes, *order.fee_taxes]
+
+
+def with_rounding(order: Order) -> Order:
+    """The order as it is booked: what its parts miss its total by is its named rounding (G16)."""
+    rounding = (order.rounding or Money.zero(order.currency)) + residue(order)
+    return replace(order, rounding=rounding or None)
+
+
+def with_shares(order: Order) -> Order:
+    """Discounts of the whole order as discounts of its lines, by what each costs (H37).
+
+    Largest remainder, the earlier line first: the shares come to the discount, each cent once. A
+    discount of more than all lines stays what it is, and the document does not tie.
+    """
+    lines = list(order.lines)
+    whole = []
+    for cut in order.discounts:
+        left = [_after_discounts(line) for line in lines]
+        if not lines or cut.amount.minor > sum(left):
+            whole.append(cut)
+            continue
+        shares = zip(lines, cut.amount.allocate(left), strict=True)
+        lines = [_with_share(line, cut, share) for line, share in shares]
+    return replace(order, lines=tuple(lines), discounts=tuple(whole))
+
+
+def _after_discounts(line: OrderLine) -> int:
+    """Minor units of a line that can still be taken off."""
+    cuts = sum(cut.amount.minor for cut in line.discounts)
+    return max(0, line.unit_price.minor * line.quantity - cuts)
+
+
+def _with_share(line: OrderLine, cut: Discount, share: Money) -> OrderLine:
+    if not share:
+        return line
+    return replace(line, discounts=(*line.discounts, replace(cut, amount=share)))
 
 
 def residue(order: Order) -> Money:

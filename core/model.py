@@ -180,7 +180,12 @@ class Order:
     shipping_fee: Money | None = None  # before its discount
     shipping_discount: Money | None = None
     shipping_taxes: tuple[Tax, ...] = ()
-    other_fees: Money | None = None  # gift wrap, COD fee, tips: named in extras
+    other_fees: Money | None = None  # gift wrap, cash on delivery: named in extras
+    fee_taxes: tuple[Tax, ...] = ()  # of `other_fees`
+    tip: Money | None = None  # inside the total, and nobody's tax
+    discounts: tuple[Discount, ...] = ()  # of the whole order: spread over its lines when captured
+    rounding: Money | None = None  # what the channel rounded its total by; below zero: downwards
+    gift_cards: Money | None = None  # so much of the total was paid with them: no discount
     tax_included: bool = False
     payment: Payment
     complete: bool = True  # False: the channel still withholds parts (price, address)
@@ -350,6 +355,8 @@ class Refund:
     shipping: Money | None = None
     shipping_taxes: tuple[Tax, ...] = ()
     fees: Money | None = None  # of `Order.other_fees`
+    fee_taxes: tuple[Tax, ...] = ()
+    tip: Money | None = None
     adjustment: Money | None = None
 
 
@@ -490,7 +497,11 @@ class ConfirmShipment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookOrder:
-    """To an ERP: the sale at capture, with the channel's own amounts."""
+    """To an ERP: the sale at capture, with the channel's own amounts.
+
+    `order.rounding` is all that its total is beyond its parts: the channel's own and, within the
+    company's limit, what they miss it by.
+    """
 
     reference: str
     channel: str
@@ -545,8 +556,8 @@ class CreditLine:
 class BookCreditNote:
     """To an ERP: so much of the invoice was given back. Goods are another document.
 
-    Lines, shipping, fees, and taxes on top where `tax_included` is False, come to `total` within
-    the company's rounding limit. `day` is the ledger's date: of the refund, in the company's
+    Lines, shipping, fees, tip, `rounding`, and taxes on top where `tax_included` is False, come to
+    exactly `total`. `day` is the ledger's date: of the refund, in the company's
     zone (S13).
     """
 
@@ -564,6 +575,9 @@ class BookCreditNote:
     shipping: Money | None = None
     shipping_taxes: tuple[Tax, ...] = ()
     fees: Money | None = None
+    fee_taxes: tuple[Tax, ...] = ()
+    tip: Money | None = None
+    rounding: Money | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from core import (
 )
 from core.clock import stamp
 from core.copies import keep_copy
+from core.errors import Hold
 from core.lifecycle import State
 from core.model import Order, RequestState
 from core.store.schema import orders
@@ -40,13 +41,35 @@ def take_order(work: Work, system: str, order: Order) -> str:
     if order.fulfilled_by_channel:
         work.count("order.fulfilled_by_channel", system)
         return "ignored"
+    order = lifecycle.with_shares(order)
     row = order_rows.find(work, system, order.key)
-    if row is None:
-        return _capture(work, system, order)
-    if lifecycle.is_stale(row.revision, order.revision):
+    if row is not None and lifecycle.is_stale(row.revision, order.revision):
         work.count("order.stale", system)
         return "stale"
-    return _revise(work, row, order)
+    _must_be(system, order, row)
+    word = _capture(work, system, order) if row is None else _revise(work, row, order)
+    commands.order_can_be(work, system, order.key)
+    return word
+
+
+def _must_be(system: str, order: Order, row: Row[Any] | None) -> None:
+    """Hold what no order can be, before a number of it is kept."""
+    below = next((line for line in order.lines if line.quantity < 0), None)
+    if below is not None:
+        raise Hold(
+            f"{system} says {below.quantity} units of {below.sku} in order {order.number}",
+            cause=commands.impossible(system, order.key),
+            next_step="Compare the order with the channel and correct its mapping; units that are "
+            "taken off are a smaller quantity, and money that goes back is a refund.",
+        )
+    if row is not None and row.currency != order.currency:
+        raise Hold(
+            f"{system} says order {order.number} is in {order.currency} now; it was in "
+            f"{row.currency}",
+            cause=commands.impossible(system, order.key),
+            next_step="Map the currency of the books, which never changes; the buyer's is a memo "
+            "(`presentment_total`).",
+        )
 
 
 def _capture(work: Work, system: str, order: Order) -> str:
@@ -110,6 +133,7 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
         endings.cancel(work, row, before, order)
     elif row.state in (State.CANCELLED, State.SHIPPED):
         edits.show_difference(work, row, before, order)
+        edits.show_money(work, row, order, before)
     elif lifecycle.is_refunded(order):
         endings.cancel(work, row, before, order)
     else:
@@ -122,6 +146,7 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
         edits.follow_lines(work, row, order)
         if row.asked:
             edits.show_difference(work, row, before, order)
+            edits.follow_given_up(work, row, order)
         elif order.reservable:
             fulfillment.claim_units(work, row.id)
         fulfillment.advance(work, row.id)

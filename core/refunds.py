@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from core import commands, credit_notes, holds, lifecycle, order_rows, returns
+from core import commands, credit_notes, edits, holds, lifecycle, order_rows, returns
 from core.copies import keep_copy
 from core.credit_notes import OPEN, RefundState
 from core.errors import Hold
@@ -51,6 +51,8 @@ def take_refund(work: Work, system: str, refund: Refund) -> str:
         state=refund.state.value, amount=str(refund.total), number="order", scope=system,
     )  # fmt: skip
     _follow(work, order, row, refund)
+    if order.doc is not None:
+        edits.show_money(work, order, order_rows.read(work, order))
     returns.look(work, order.id)
     return "applied"
 

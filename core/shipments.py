@@ -154,6 +154,7 @@ def _cancelled(work: Work, system: str, order_id: int) -> str:
         reason="the warehouse cancelled this order, the channel still wants it",
         next_step="Release it again in the warehouse, or cancel it on the channel.",
     )
+    edits.follow_given_up(work, row, order)
     return "applied"
 
 

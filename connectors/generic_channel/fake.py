@@ -83,10 +83,12 @@ class Fake:
         payment: str = "paid",
         shipping: str = "0.00",
         by: Mapping[str, str] | None = None,
+        **words: Any,
     ) -> Row:
         """Sell `quantity` of `sku`, or `lines` of {sku, quantity}. Refuses beyond its number.
 
-        `by`: the deadlines it states, as {ship_by: instant}.
+        `by`: the deadlines it states, as {ship_by: instant}. `words` replace what it would say of
+        it, as do those of a line (tax, unit_price, hsn).
         """
         wanted = lines or [{"sku": sku, "quantity": quantity}]
         for line in wanted:
@@ -101,6 +103,7 @@ class Fake:
         if hours := self._world.settings.get("accept_hours"):
             until = self._world.now() + timedelta(hours=float(hours))
             order |= {"accepted": False, "accept_by": _instant(until)}
+        order.update(words)
         self._touch(order)
         await self._push("order.created", order)
         return order
@@ -111,6 +114,26 @@ class Fake:
         row["payment"] = "paid"
         self._touch(row)
         await self._push("order.changed", row)
+        return row
+
+    async def edit(self, order: str, units: Mapping[str, int], *, push: bool = True) -> Row:
+        """Other units of some lines, by line id, at the same prices; 0 leaves the line empty."""
+        row = self._order(order)
+        if row["state"] in ("cancelled", "shipped"):
+            raise NotPossible(f"order {order} is {row['state']}")
+        for line in row["lines"]:
+            wanted = units.get(line["id"], line["quantity"])
+            more = wanted - line["quantity"]
+            if more > max(0, self.shown(line["sku"])):
+                raise SoldOut(f"{line['sku']} has not {more} more")
+            self._take(line["sku"], more)
+            line["quantity"] = wanted
+            line["tax"] = self._tax(Decimal(line["unit_price"]) * wanted)
+        amounts = [Decimal(line["unit_price"]) * line["quantity"] for line in row["lines"]]
+        row["total"] = str((sum(amounts, Decimal(0)) + Decimal(row["shipping"])).quantize(CENT))
+        self._touch(row)
+        if push:
+            await self._push("order.changed", row)
         return row
 
     async def cancel(self, order: str, *, reason: str = "changed my mind") -> Row:
@@ -282,14 +305,11 @@ class Fake:
 
     def _ordered(self, wanted: list[Row], buyer: Row | None, payment: str, fee: Decimal) -> Row:
         number = len(self._orders) + 1
-        rate = Decimal(self._world.settings.get("tax_rate", "0.19"))
         lines, total = [], fee
         for index, line in enumerate(wanted, start=1):
             listing = self._listings[line["sku"]]
             amount = Decimal(listing["price"]) * line["quantity"]
             total += amount
-            # Prices include the tax, as a shopper sees them.
-            tax = (amount * rate / (1 + rate)).quantize(CENT)
             lines.append(
                 {
                     "id": str(index),
@@ -297,7 +317,8 @@ class Fake:
                     "title": listing["title"],
                     "quantity": line["quantity"],
                     "unit_price": listing["price"],
-                    "tax": [{"title": "VAT", "rate": str(rate), "amount": str(tax)}],
+                    "tax": self._tax(amount),
+                    **line,
                 }
             )
         order: Row = {
@@ -319,6 +340,12 @@ class Fake:
         }
         self._orders[order["id"]] = order
         return order
+
+    def _tax(self, amount: Decimal) -> list[Row]:
+        """Prices include the tax, as a shopper sees them."""
+        rate = Decimal(self._world.settings.get("tax_rate", "0.19"))
+        tax = (amount * rate / (1 + rate)).quantize(CENT)
+        return [{"title": "VAT", "rate": str(rate), "amount": str(tax)}]
 
     async def _push(self, topic: str, row: Row, kind: str = "order") -> int:
         if self._world.settings.get("push") == "false":

@@ -23,7 +23,6 @@ from starlette.types import Receive, Scope, Send
 from core.fake import World
 
 Row = dict[str, Any]
-CENT = Decimal("0.01")
 
 
 class Refused(ValueError):
@@ -159,16 +158,22 @@ class Fake:
         return row
 
     def _sales_order(self, body: Row) -> Row:
+        """It refuses one whose parts do not come to its total."""
         lines = _lines(body)
+        taxes = _all_taxes(body, lines)
+        total, parts = _amount(_needed(body, "total")), _added(body, lines, taxes)
+        if total != parts:
+            raise Refused(f"the total is {total}, its parts come to {parts}")
         return self._book(
             "sales_order",
             "SO",
             _needed(body, "reference"),
             currency=_needed(body, "currency"),
-            total=str(_amount(_needed(body, "total"))),
-            tax=str(sum((_amount(tax["amount"]) for tax in _taxes(lines)), Decimal("0.00"))),
+            total=_needed(body, "total"),
+            tax=str(_sum(tax["amount"] for tax in taxes)),
             quantity=sum(line["quantity"] for line in lines),
             lines=lines,
+            body=body,
             customer=body.get("customer") or {},
             number_theirs=body.get("number", ""),
         )
@@ -193,7 +198,7 @@ class Fake:
             _needed(body, "reference"),
             state="posted",
             posted=True,
-            cost=str(cost.quantize(CENT)),
+            cost=str(cost),
             quantity=sum(line["quantity"] for line in lines),
             order_reference=order["reference"],
             lines=lines,
@@ -210,7 +215,7 @@ class Fake:
             state="posted",
             posted=True,
             currency=order["currency"],
-            total=str(_amount(_needed(body, "total"))),
+            total=_needed(body, "total"),
             tax=order["tax"],
             order_reference=order["reference"],
             dated=_needed(body, "dated"),
@@ -221,13 +226,15 @@ class Fake:
         invoices = self.documents(_needed(body, "invoice_reference"), "invoice")
         if not invoices:
             raise Refused("there is no invoice with that reference")
-        lines, taxes = body.get("lines") or [], _taxes(body.get("lines") or [])
-        taxes += body.get("shipping_taxes") or []
+        lines = body.get("lines") or []
+        taxes = _all_taxes(body, lines)
         total, tax = _amount(_needed(body, "total")), _sum(tax["amount"] for tax in taxes)
         parts = _sum(line["amount"] for line in lines)
-        parts += _sum(body[name] for name in ("shipping", "fees") if body.get(name))
+        parts += _sum(
+            body[name] for name in ("shipping", "fees", "tip", "rounding") if body.get(name)
+        )
         parts += 0 if body.get("tax_included") else tax
-        if abs(total - parts) > CENT:
+        if total != parts:
             raise Refused(f"the total is {total}, its parts come to {parts}")
         if body.get("currency") != invoices[0]["currency"]:
             raise Refused(f"the invoice is in {invoices[0]['currency']}")
@@ -238,7 +245,7 @@ class Fake:
             state="posted",
             posted=True,
             currency=invoices[0]["currency"],
-            total=str(total),
+            total=_needed(body, "total"),
             tax=str(tax),
             order_reference=_needed(body, "order_reference"),
             invoice=invoices[0]["number"],
@@ -246,6 +253,7 @@ class Fake:
             posting_date=_needed(body, "posting_date"),
             lines=lines,
             shipping=body.get("shipping"),
+            body=body,
         )
 
     def _cancellation(self, body: Row) -> Row:
@@ -332,17 +340,30 @@ def _needed(body: Row, name: str) -> str:
 
 def _amount(text: str) -> Decimal:
     try:
-        return Decimal(text).quantize(CENT)
+        return Decimal(text)
     except InvalidOperation:
         raise Refused(f"{text} is not an amount") from None
 
 
 def _sum(amounts: Iterable[str]) -> Decimal:
-    return sum((_amount(one) for one in amounts), Decimal("0.00"))
+    return sum((_amount(one) for one in amounts), Decimal(0))
 
 
-def _taxes(lines: list[Row]) -> list[Row]:
-    return [tax for line in lines for tax in line.get("taxes") or ()]
+def _all_taxes(body: Row, lines: list[Row]) -> list[Row]:
+    of_lines = [tax for line in lines for tax in line.get("taxes") or ()]
+    return [*of_lines, *(body.get("shipping_taxes") or ()), *(body.get("fee_taxes") or ())]
+
+
+def _added(body: Row, lines: list[Row], taxes: list[Row]) -> Decimal:
+    """What a sale comes to: goods, discounts, shipping, fees, tip, rounding, tax on top."""
+    parts = sum((_amount(line["unit_price"]) * line["quantity"] for line in lines), Decimal(0))
+    parts -= _sum(cut["amount"] for line in lines for cut in line.get("discounts") or ())
+    parts += _sum(body[name] for name in _BESIDE if body.get(name))
+    parts -= _amount(body.get("shipping_discount") or "0")
+    return parts if body.get("tax_included") else parts + _sum(tax["amount"] for tax in taxes)
+
+
+_BESIDE = ("shipping", "other_fees", "tip", "rounding")
 
 
 def _lines(body: Row) -> list[Row]:

@@ -109,7 +109,8 @@ async def _lines(facts: Facts, record: BookCreditNote, invoice: Row) -> list[Row
         for row in _rows(line, part, sold[line.sku], company.currency, digits)
     ]
     rest = _owed(record).minor - expected_total(tied, company.currency, rounding, digits)
-    if abs(rest) > int(facts.settings["rounding_limit"]):
+    theirs = record.rounding.minor if record.rounding else 0  # the channel's own, given back
+    if abs(rest - theirs) > int(facts.settings["rounding_limit"]):
         raise Rejected(
             f"{_owed(record)} of refund {record.refund} are ours, its lines and Tryton's tax come "
             f"to {rest / 100:+.2f} less: nothing was booked"
@@ -132,7 +133,8 @@ def _credited(facts: Facts, record: BookCreditNote) -> list[CreditLine]:
     found = [line for line in record.lines if line.amount or line.taxes]
     for name, title, amount, charged in (
         ("shipping_product", "Shipping", record.shipping, record.shipping_taxes),
-        ("fees_product", "Fees", record.fees, ()),
+        ("fees_product", "Fees", record.fees, record.fee_taxes),
+        ("tip_product", "Tip", record.tip, ()),
     ):
         if amount:
             code = facts.settings[name]
@@ -183,7 +185,8 @@ def _row(quantity: int, price: Any, ids: Sequence[int], words: Row) -> Row:
 
 def _owed(record: BookCreditNote) -> Money:
     """The refund less the tax that the marketplace takes back itself."""
-    charged = [tax for line in record.lines for tax in line.taxes] + list(record.shipping_taxes)
+    of_lines = [tax for line in record.lines for tax in line.taxes]
+    charged = [*of_lines, *record.shipping_taxes, *record.fee_taxes]
     return record.total - Money(_sum(charged, Collector.MARKETPLACE), record.total.currency)
 
 

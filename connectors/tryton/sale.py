@@ -27,6 +27,8 @@ _THEIRS = "Tax collected by the marketplace, not ours:"
 #: Which button leads on from a state. What is not here is finished.
 _NEXT = {"draft": "quote", "quotation": "confirm", "confirmed": "process"}
 _BOOKED = ("processing", "done")
+#: What is sold besides goods, each under a product of its own.
+_SPECIALS = ("shipping", "fees", "tip", "rounding")
 
 
 async def find(facts: Facts, reference: str) -> Row | None:
@@ -99,7 +101,8 @@ def _owed(order: Order) -> Money:
 
 
 def _theirs(order: Order) -> Money:
-    everything = [tax for line in order.lines for tax in line.taxes] + list(order.shipping_taxes)
+    of_lines = [tax for line in order.lines for tax in line.taxes]
+    everything = [*of_lines, *order.shipping_taxes, *order.fee_taxes]
     return _sum(everything, Collector.MARKETPLACE, order.currency)
 
 
@@ -147,13 +150,15 @@ async def _create(facts: Facts, company: Company, record: BookOrder) -> Row:
 async def _lines(facts: Facts, order: Order) -> list[Row]:
     """The sale's lines, one of them the named rounding line where it is needed."""
     settings = facts.settings
-    specials = {name: settings[f"{name}_product"] for name in ("shipping", "fees", "rounding")}
+    specials = {name: settings[f"{name}_product"] for name in _SPECIALS}
     sold = [line.sku for line in order.lines if line.quantity]
     needs = {*sold, specials["rounding"]}
     if order.shipping_fee:
         needs.add(specials["shipping"])
     if order.other_fees:
         needs.add(specials["fees"])
+    if order.tip:
+        needs.add(specials["tip"])
     items = await facts.items(needs)
     refused = [code for code in sold if not items[code].salable]
     if refused:
@@ -170,12 +175,15 @@ async def _lines(facts: Facts, order: Order) -> list[Row]:
         fee = order.shipping_fee - (order.shipping_discount or Money.zero(order.currency))
         maker.add(specials["shipping"], 1, fee, order.shipping_taxes, order.shipping_service)
     if order.other_fees:
-        maker.add(specials["fees"], 1, order.other_fees, (), "")
+        maker.add(specials["fees"], 1, order.other_fees, order.fee_taxes, "")
+    if order.tip:
+        maker.add(specials["tip"], 1, order.tip, (), "Tip", taxed=False)
     rounding = await tax_rounding(facts)
     digits = int(settings["price_digits"])
     parts = tie(maker.parts, order.currency, rounding, digits)
     rest = _owed(order).minor - expected_total(parts, order.currency, rounding, digits)
-    if abs(rest) > int(settings["rounding_limit"]):
+    theirs = order.rounding.minor if order.rounding else 0  # what the channel itself rounded by
+    if abs(rest - theirs) > int(settings["rounding_limit"]):
         computed = Money(_owed(order).minor - rest, order.currency)
         raise Rejected(
             f"the channel's total is {_owed(order)}, lines, tax and shipping come to {computed} "
@@ -204,7 +212,14 @@ class _Maker:
         self.texts: list[str] = []
 
     def add(
-        self, code: str, quantity: int, amount: Money, charged: Sequence[Tax], text: str
+        self,
+        code: str,
+        quantity: int,
+        amount: Money,
+        charged: Sequence[Tax],
+        text: str,
+        *,
+        taxed: bool = True,
     ) -> None:
         """`amount`: what the channel shows for the line after discounts."""
         inside = self._order.tax_included
@@ -213,7 +228,7 @@ class _Maker:
         paid = amount - theirs if inside else amount + ours
         net = paid - ours
         chosen = self._book.of(charged, net.minor, code)
-        if inside and not charged and self._items[code].category is not None:
+        if taxed and inside and not charged and self._items[code].category is not None:
             # Many marketplaces show one price and name no tax. The rate is the ERP's to
             # know: its own tax of the product is taken out of the price.
             chosen = tuple(self._prescribed.get(self._items[code].category or 0, ()))

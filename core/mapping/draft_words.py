@@ -79,6 +79,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
     "deadlines": _words("deadlines"),
     "cancellations": _words("cancelrequests cancellations"),
     "shipping_taxes": _words("shippingtaxes shippingtaxlines"),
+    "fee_taxes": _words("feetaxes feetaxlines"),
 }  # fmt: skip
 
 #: The step a text usually needs.

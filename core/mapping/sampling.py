@@ -31,6 +31,7 @@ _KEPT = frozenset(
     " cancelled_at rate tax_included shippable reservable complete test fulfilled_by_channel"
     " kind at place status on_hand available allocated counter as_of units state code leg attempt"
     " shipping_fee shipping_discount other_fees shown channel_open active list_price unit_cost"
+    " tip rounding gift_cards"
     " tax_class tax_rate hsn_code carrier shipping_service channel_state collected_by funded_by"
     " jurisdiction initiator condition refund shipped_at received_at posted dated tax cost"
     " fulfilled lot expires_on measured condition cod_collected skip_when".split()

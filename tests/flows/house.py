@@ -441,6 +441,11 @@ class House:
         assert len(found) == 1, [row["key"] for row in found]
         return found[0]
 
+    def commands_waiting(self) -> list[str]:
+        """Keys of commands that are neither done nor given up."""
+        over = "('done', 'dead', 'taken_back', 'discarded')"
+        return [r["key"] for r in self.rows(f"SELECT key FROM outbox WHERE state NOT IN {over}")]
+
     def causes(self) -> list[str]:
         """Of open exceptions."""
         sql = "SELECT cause FROM holds WHERE closed_at IS NULL ORDER BY cause"

@@ -77,11 +77,8 @@ async def unknown(h: House, word: str = "Tee", price: str = "3.00") -> dict[str,
 
 async def test_an_exception_says_what_is_at_stake_by_currency(h: House) -> None:
     await h.shop.place_order("TEA", 2, payment="pending")
-    order = await h.shop.place_order("TEA", 1, payment="pending")
-    order["currency"] = "JPY"
-    order["total"], order["lines"][0]["unit_price"] = "1200", "1200"
-    order["lines"][0]["tax"], order["version"] = [], 2
-    await h.hook("shop", order)
+    yen = [{"sku": "TEA", "quantity": 1, "unit_price": "1200", "tax": []}]
+    await h.shop.place_order(lines=yen, payment="pending", currency="JPY", total="1200")
     await h.settle(5)
     one = view(h, "payment:pending")
     assert (one["members"], one["at_stake"]) == (2, {"EUR": 2000, "JPY": 1200})

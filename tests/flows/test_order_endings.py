@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from house import House, house
 
 from core import fulfillment, order_rows, orders, retention
@@ -294,3 +295,28 @@ async def test_an_order_no_ledger_was_told_of_is_not_called_booked(tmp_path: Pat
         await h.settle()
         assert h.state("shop", order) == "released"
         assert h.order("shop", order["id"])["booked"] == ""
+
+
+@pytest.mark.parametrize("first", ["edit", "gives up"])
+async def test_s15_what_the_warehouse_gave_up_and_the_channel_took_off_is_over(
+    tmp_path: Path, first: str
+) -> None:
+    """Found by the machine of lives: the order stayed open for ever, and was never invoiced."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5, MUG=5)
+        wanted = [{"sku": "TEA", "quantity": 2}, {"sku": "MUG", "quantity": 1}]
+        order = await h.shop.place_order(lines=wanted)
+        await h.now()
+        reference = h.waiting()
+        await h.depot.ship(reference, [{"line": "1", "quantity": 2}], complete=False)
+        await h.settle(60)
+        for what in (first, "gives up" if first == "edit" else "edit"):
+            if what == "edit":
+                await h.shop.edit(order["id"], {"2": 0})
+            else:
+                await h.depot.cancel(reference)
+            await h.settle(60)
+        assert (h.causes(), h.state("shop", order)) == ([], "shipped")
+        assert h.line("shop", order, "2") == (1, 0, 0, 0, 1)
+        assert h.sellable("MUG") == 5
+        assert [row["total"] for row in h.books.documents(kind="invoice")] == ["20.00"]

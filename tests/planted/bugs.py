@@ -30,6 +30,7 @@ ESCROW = "tests/unit/test_escrow_machine.py::TestEscrowAgainstTrueChannels::runT
 KITS = "tests/unit/test_kit_machine.py::TestKitsInATrueWarehouse::runTest"
 DIVIDED = "tests/unit/test_divided_machine.py::TestAPoolDividedOverATrueWarehouse::runTest"
 FLOWS = "tests/flows"
+LIVES = "tests/flows/test_lives_machine.py::TestLivesAgainstWhatTheirOwnersSay::runTest"
 
 BUGS = (
     # ------------------------------------------------------------------ claims
@@ -92,8 +93,8 @@ BUGS = (
     Bug(
         name="an older revision of an order is taken for news",
         file="core/orders.py",
-        old="    if lifecycle.is_stale(row.revision, order.revision):\n",
-        new="    if lifecycle.is_stale(row.revision, row.revision):\n",
+        old="lifecycle.is_stale(row.revision, order.revision):\n",
+        new="lifecycle.is_stale(row.revision, row.revision):\n",
         harness=LEDGER,
         says="in the_newest_told_revision_stands",
         examples=25,
@@ -442,5 +443,80 @@ BUGS = (
         harness=f"{FLOWS}/test_exceptions.py::"
         "test_a_snoozed_one_does_not_alarm_is_counted_in_the_mail_and_comes_back",
         says="ATTENTION: 1 thing needs you",
+    ),
+    # ------------------------------------------------------------------ whole lives of orders
+    Bug(
+        name="a stale revision is applied to an order that lives",
+        file="core/lifecycle.py",
+        old="    return bool(known) and revision_key(arriving) < revision_key(known)\n",
+        new="    return False\n",
+        harness=LIVES,
+        says="fell back to",
+        examples=5,
+    ),
+    Bug(
+        name="a cancel returns its units without the word of the warehouse",
+        file="core/endings.py",
+        old="    ask_for_it_back(work, row, reason)\n",
+        new="    ask_for_it_back(work, row, reason)\n    finish_cancel(work, row.id)\n",
+        harness=LIVES,
+        says="given back, and the warehouse still has",
+        examples=10,
+    ),
+    Bug(
+        name="a part shipment closes an order",
+        file="core/endings.py",
+        old="    if not _all_left(work, order_id, own):\n",
+        new="    if not own:\n",
+        harness=LIVES,
+        says="is closed, and the warehouse has|in it_ended_as_its_owners_say",
+        examples=10,
+    ),
+    Bug(
+        name="units of a refund are not taken off what can still be refunded",
+        file="core/crediting.py",
+        old="        _give_back(parts, note)\n",
+        new="        assert note\n",
+        harness="tests/unit/test_crediting.py::"
+        "test_h37_refunds_of_parts_come_to_the_whole_each_cent_once",
+        says="AssertionError|Hold",
+    ),
+    Bug(
+        name="an order that was given up and edited stays open",
+        file="core/shipments.py",
+        old="    edits.follow_given_up(work, row, order)\n",
+        new="",
+        harness=f"{FLOWS}/test_order_endings.py::"
+        "test_s15_what_the_warehouse_gave_up_and_the_channel_took_off_is_over[edit]",
+        says="late:warehouse_cancelled",
+    ),
+    Bug(
+        name="another total after the invoice is nobody's",
+        file="core/orders.py",
+        old="        edits.show_money(work, row, order, before)\n",
+        new="",
+        harness=f"{FLOWS}/test_impossible_orders.py::"
+        "test_s31_a_total_that_changes_after_the_invoice_is_a_persons_until_refunded",
+        says="not enough values to unpack",
+    ),
+    Bug(
+        name="a discount of an order is spread evenly over its lines",
+        file="core/lifecycle.py",
+        old="        shares = zip(lines, cut.amount.allocate(left), strict=True)\n",
+        new="        shares = zip(lines, cut.amount.allocate([1] * len(lines)), strict=True)\n",
+        harness=f"{FLOWS}/test_money_rules.py::"
+        "test_s20_a_rule_arrives_in_the_books_to_the_minor_unit_and_goes_back_whole"
+        "[a-discount-of-the-order-by-largest-remainder]",
+        says=r"lines\.0\.discounts\.0\.amount",
+    ),
+    Bug(
+        name="the rounding of a total is booked as nothing",
+        file="core/fulfillment.py",
+        old="        sold = lifecycle.with_rounding(order)\n",
+        new="        sold = order\n",
+        harness=f"{FLOWS}/test_money_rules.py::"
+        "test_s20_a_rule_arrives_in_the_books_to_the_minor_unit_and_goes_back_whole"
+        "[a-cent-that-nobody-explains-within-the-limit]",
+        says="refuses book_order: the total is 10.00|refused:books:book_order",
     ),
 )

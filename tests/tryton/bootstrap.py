@@ -209,7 +209,7 @@ def services(category, facts: dict) -> None:
     plain.account_expense = category.account_expense
     plain.account_revenue = category.account_revenue
     plain.save()
-    for code in ("SHIPPING", "FEES", "ROUNDING"):
+    for code in ("SHIPPING", "FEES", "TIP", "ROUNDING"):
         template = Model.get("product.template")(name=code.title(), type="service")
         template.default_uom = unit
         template.salable = True

@@ -21,6 +21,7 @@ from tests.tryton.builders import (
     cancel_order,
     fresh,
     fulfill_order,
+    gst,
     usd,
 )
 from tests.tryton.harness import (
@@ -204,6 +205,15 @@ TIES = {
     ),
     "half a cent, which Tryton rounds to even": an_order(a_line("SKU-0001", 1, "0.25")),
     "fees": an_order(a_line("SKU-0001", 1, "5.00"), other_fees=usd("1.50")),
+    # 5.00 with 0.90 on top, the fee 1.50 with 0.27 on top of it, and a tip without any.
+    "a fee with its tax, and a tip": an_order(
+        a_line("SKU-0001", 1, "5.00"),
+        other_fees=usd("1.50"),
+        fee_taxes=(gst(usd("1.50")),),
+        tip=usd("2.00"),
+    ),
+    # Rounded down by the channel itself, by more than settings.rounding_limit.
+    "cash rounding": an_order(a_line("SKU-0001", 1, "5.00"), rounding=usd("-0.36")),
     "one cent the channel cannot explain": an_order(a_line("SKU-0001", 1, "5.00"), total="5.91"),
 }  # fmt: skip
 
