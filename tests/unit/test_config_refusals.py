@@ -386,8 +386,8 @@ REFUSED |= {
     ),
     "deadline of the buyer": (
         *added("deadlines: {web: {kinds: {pay: {}}}} # here\n", "seal_key: ${SEAL}\n"),
-        "deadlines.web.kinds.pay is no deadline of ours\n  Known here: accept, pack, ship, handover,"
-        " deliver, cancel_decision, return_decision, ndr_decision, auto_cancel.",
+        "deadlines.web.kinds.pay is no deadline of ours\n  Known here: accept, pack, ship,"
+        " handover, deliver, cancel_decision, return_decision, ndr_decision, auto_cancel.",
     ),
     "deadline in no unit": (
         *added(
