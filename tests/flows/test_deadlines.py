@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from house import House, Killed, house
 
-from core import catalog, deadline_views, exceptions, serving, views
+from core import catalog, deadline_views, exceptions, reconcile, serving, views
 from core.cli import looking
 from core.clock import stamp
 from core.deadlines import BY, CAUSE
@@ -372,6 +372,20 @@ async def test_a_delivery_is_met_when_all_its_parcels_have_come(tmp_path: Path) 
         assert the(h, "deliver")["state"] == "met"
 
 
+async def test_an_agreed_time_to_answer_begins_when_we_first_hear_of_the_question(
+    tmp_path: Path,
+) -> None:
+    text = "deadlines:\n  shop:\n    kinds:\n      cancel_decision: {within: 24h}\n"
+    async with agreed(tmp_path, text) as h:
+        order = await h.shop.place_order("TEA", 1)
+        await h.settle(5)
+        due = stamp(h.clock.now() + timedelta(hours=24))
+        for _ in range(2):
+            await fact(h, "shop", wish(h, order["id"], decide_by=None))
+            assert the(h, "cancel_decision")["at"] == due
+            h.clock.advance(3600)
+
+
 # ------------------------------------------------------------------ how close we run
 
 
@@ -414,6 +428,11 @@ async def test_how_close_we_run_is_in_status_mail_and_metrics(tmp_path: Path, ca
         mail = h.mail()
         assert "DEADLINES" in mail
         assert "2 h late" in mail
+        with h.app.store.read() as connection:
+            now = h.clock.now()
+            found = reconcile.compare(connection, h.app.network, now.date(), now, every_s={})
+        assert [row["overdue"] for row in found.leave_soon] == [True]
+        assert found.overdue == []  # the exception says it already
 
 
 async def test_what_is_due_soon_is_counted_by_hours(tmp_path: Path) -> None:
@@ -471,6 +490,15 @@ async def test_an_order_is_accepted_first_and_then_released(tmp_path: Path) -> N
         assert h.state("shop", order) == "shipped"
         assert (the(h, "accept")["state"], h.wires["shop"].count(ACCEPT)) == ("met", 1)
         assert h.shop.orders()[0]["state"] == "shipped"
+
+
+async def test_the_answer_of_the_channel_is_the_fact_not_the_next_revision(
+    tmp_path: Path,
+) -> None:
+    async with portal(tmp_path, pushes=False) as h:
+        await h.hook("shop", await h.shop.place_order("TEA", 1))
+        await h.now()
+        assert (h.wires["shop"].count(ACCEPT), the(h, "accept")["state"]) == (1, "met")
 
 
 async def test_no_warehouse_is_asked_until_the_channel_has_answered(tmp_path: Path) -> None:
@@ -555,6 +583,7 @@ async def test_what_no_command_can_accept_waits_for_a_person_on_the_channel(
         await h.hook("shop", order)
         await h.settle(5)
         assert (h.causes(), h.state("shop", order), len(h.asked())) == ([], "released", 1)
+        assert the(h, "accept")["state"] == "met"
 
 
 async def test_under_mode_plan_the_acceptance_is_planned_and_nobody_hears_of_it(
