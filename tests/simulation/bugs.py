@@ -62,8 +62,8 @@ BUGS = (
     Bug(
         name="an older revision of an order is taken for news",
         file="core/orders.py",
-        old="    if lifecycle.is_stale(row.revision, order.revision):\n",
-        new="    if lifecycle.is_stale(row.revision, row.revision):\n",
+        old="lifecycle.is_stale(row.revision, order.revision):\n",
+        new="lifecycle.is_stale(row.revision, row.revision):\n",
         harness="--seeds 34194 --hours 12",
         says="G4",
     ),
