@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row, select, update
 
 from core import commands, credit_notes, endings, holds, kit_lines, lifecycle, order_rows
+from core.codec import from_json
 from core.lifecycle import State
-from core.model import Order, OrderLine
-from core.store.schema import lines
+from core.model import Address, FulfillOrder, Order, OrderLine
+from core.store.schema import lines, outbox, shipments
 from core.work import Work
 
 
@@ -122,6 +123,52 @@ _ENDED = {
 }
 
 
+def show_address(work: Work, row: Row[Any], before: Order, order: Order) -> None:
+    """It is to go elsewhere, and the warehouse was told the old address: a person's (H42).
+
+    An address the revision before had already is not shown again.
+    """
+    now = lifecycle.goes_to(order.ship_to)
+    if now is None or now == lifecycle.goes_to(before.ship_to):
+        return
+    cause = holds.late("address", row)
+    if now == _told(work, row):
+        _close(work, row, cause)
+        return
+    holds.hold_order(
+        work,
+        row,
+        cause=cause,
+        reason="the channel changed the address after the order went to the warehouse",
+        next_step="Ask the warehouse to change its order, or have it told anew: `truecount cancel "
+        "ORDER`, then `truecount release ORDER`. What has left is the courier's to redirect; then "
+        "`truecount accept ID`.",
+    )
+    work.steps.add(4, "order.address_too_late", system=row.system, order_id=row.id)
+
+
+def told_anew(work: Work, row: Row[Any]) -> None:
+    """The warehouse is asked again, so it has the new address. What left before may have gone to
+    the old one, and stays a person's."""
+    cause = holds.late("address", row)
+    if cause not in holds.open_causes(work, "order", str(row.id)):
+        return
+    left = select(shipments.c.id).where(shipments.c.order_id == row.id).limit(1)
+    if work.connection.execute(left).one_or_none() is None:
+        _close(work, row, cause)
+
+
+def _told(work: Work, row: Row[Any]) -> Address | None:
+    """Where the warehouse was told to send it; None where that is forgotten."""
+    asked = work.connection.execute(
+        select(outbox.c.record).where(outbox.c.order_id == row.id, outbox.c.key == row.asked)
+    ).scalar_one_or_none()
+    if not asked:
+        return None
+    told = from_json(FulfillOrder, work.seal.open(asked, commands.aad(row.asked)))
+    return lifecycle.goes_to(told.ship_to)
+
+
 def show_money(work: Work, row: Row[Any], order: Order, before: Order | None = None) -> None:
     """An invoiced order costs another amount now, and no refund says why: a person's.
 
@@ -167,6 +214,9 @@ def _words(order: Order) -> dict[str, str]:
 
 def settled(work: Work, row: Row[Any]) -> None:
     """Channel and lines say the same again: the exception about it closes."""
-    cause = holds.late("edited", row)
+    _close(work, row, holds.late("edited", row))
+
+
+def _close(work: Work, row: Row[Any], cause: str) -> None:
     if holds.close_cause(work, cause, "order", str(row.id)):
         work.steps.add(4, "hold.closed", system=row.system, order_id=row.id, cause=cause)

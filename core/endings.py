@@ -69,8 +69,9 @@ def close_if_all_left(work: Work, order_id: int) -> bool:
 
 
 def _still_a_persons(work: Work, row: Row[Any]) -> set[str]:
-    """What its end does not settle: a return to expect, other units than the channel wants."""
-    keep = {holds.late("cancelled", row)}
+    """What its end does not settle: a return to expect, a parcel that went to an old address,
+    other units than the channel wants."""
+    keep = {holds.late("cancelled", row), holds.late("address", row)}
     if row.doc is not None and order_rows.difference(work, row.id, order_rows.read(work, row)):
         keep.add(holds.late("edited", row))
     return keep

@@ -17,6 +17,7 @@ from core import (
     by_hand,
     by_person,
     commands,
+    edits,
     endings,
     holds,
     kit_lines,
@@ -288,6 +289,7 @@ def _release(
     commands.ask(work, location.ships, "fulfill_order", record, order_id=row.id)
     work.connection.execute(update(orders).where(orders.c.id == row.id).values(asked=key))
     order_rows.set_state(work, row, State.RELEASED)
+    edits.told_anew(work, row)
     work.steps.add(
         4, "order.released", system=row.system, order_id=row.id, location=row.location,
         to=location.ships,

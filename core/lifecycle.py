@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
-from core.model import Collector, Discount, Order, OrderLine, Payment, Tax
+from core.model import Address, Collector, Discount, Mask, Order, OrderLine, Payment, Tax
 from core.money import Money
 from core.wording import plural
 
@@ -170,6 +170,12 @@ def wants_nothing(order: Order) -> bool:
     """Edited down to nothing: no unit of any line, and no money either."""
     units = sum(line.quantity for line in order.lines)
     return order.complete and not units and not order.total.minor
+
+
+def goes_to(address: Address) -> Address | None:
+    """What decides where a parcel goes; None where the channel does not say it (any more)."""
+    place = replace(address, phone="", email="")
+    return place if place.mask is Mask.CLEAR and place != Address() else None
 
 
 def is_refunded(order: Order) -> bool:

@@ -146,6 +146,7 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
         edits.follow_lines(work, row, order)
         if row.asked:
             edits.show_difference(work, row, before, order)
+            edits.show_address(work, row, before, order)
             edits.follow_given_up(work, row, order)
         elif order.reservable:
             fulfillment.claim_units(work, row.id)

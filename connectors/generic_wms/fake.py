@@ -395,6 +395,7 @@ class Fake:
             "id": order.id,
             "reference": order.reference,
             "place": order.place,
+            "ship_to": order.body.get("ship_to"),
             "state": order.state,
             "movement": order.movement,
             "lines": order.lines,

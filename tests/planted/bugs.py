@@ -491,6 +491,15 @@ BUGS = (
         says="late:warehouse_cancelled",
     ),
     Bug(
+        name="an address that changes after release is nobody's",
+        file="core/orders.py",
+        old="            edits.show_address(work, row, before, order)\n",
+        new="",
+        harness=f"{FLOWS}/test_changed_address.py::"
+        "test_h42_an_address_changed_after_release_is_a_persons",
+        says="late:address",
+    ),
+    Bug(
         name="another total after the invoice is nobody's",
         file="core/orders.py",
         old="        edits.show_money(work, row, order, before)\n",

@@ -16,6 +16,7 @@ from core.lifecycle import (
     State,
     blockers,
     document_total,
+    goes_to,
     is_stale,
     residue,
     revision_key,
@@ -23,7 +24,7 @@ from core.lifecycle import (
     wanted,
     wants_nothing,
 )
-from core.model import Collector, Discount, Order, OrderLine, Payment, Tax
+from core.model import Address, Collector, Discount, Mask, Order, OrderLine, Payment, Tax
 from core.money import Money, MoneyError
 
 
@@ -205,3 +206,10 @@ def test_h37_an_order_discount_spread_over_its_lines_ties_to_the_cent(
     total = Money(sum(amounts) - discount + shipping, "EUR")
     order = replace(an_order(*lines), total=total, shipping_fee=Money(shipping, "EUR"))
     assert residue(order) == Money.zero("EUR")
+
+
+def test_h42_where_a_parcel_goes_is_known_while_the_channel_says_it_in_clear() -> None:
+    home = Address(name="Alex", street="1 Sample Street", city="Berlin", country="DE")
+    assert goes_to(replace(home, phone="1", email="a@b.example")) == home
+    assert goes_to(replace(home, mask=Mask.MASKED)) is None
+    assert goes_to(Address(phone="1", email="a@b.example")) is None
