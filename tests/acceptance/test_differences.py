@@ -85,8 +85,8 @@ async def test_an_invoice_per_parcel_ties_by_its_sum(tmp_path: Path) -> None:
         assert (one.kind, one.minor) == ("unexplained", 800)
         await h.write(
             "INSERT INTO documents (system, external_id, kind, reference, order_id, currency,"
-            " total_minor, seen_at) SELECT system, 'rest', kind, reference, order_id, currency,"
-            " 800, seen_at FROM documents WHERE kind = 'invoice'"
+            " total_minor, seen_at, posted) SELECT system, 'rest', kind, reference, order_id,"
+            " currency, 800, seen_at, posted FROM documents WHERE kind = 'invoice'"
         )
         assert those(h, "invoice in books") == []
 

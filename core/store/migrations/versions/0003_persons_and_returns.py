@@ -26,6 +26,7 @@ def upgrade() -> None:
     _refunds()
     _returns()
     _deadlines()
+    _reconciliation()
 
 
 def _persons() -> None:
@@ -140,3 +141,26 @@ def _deadlines() -> None:
         op.create_index(
             f"deadlines_{name}", "deadlines", [column], sqlite_where=sa.text(f"state = '{state}'")
         )
+
+
+def _reconciliation() -> None:
+    for name in ("tax_minor", "units"):
+        op.add_column("orders", sa.Column(name, sa.Integer))
+    op.add_column("documents", sa.Column("quantity", sa.Integer))
+    op.add_column("documents", _count("cancelled"))
+    op.add_column("documents", sa.Column("first_at", INSTANT))
+    op.create_table(
+        "differences",
+        sa.Column("id", sa.String, primary_key=True),
+        *(_word(name) for name in ("what", "key", "cause")),
+        *(_count(name) for name in ("units", "minor")),
+        _word("currency", ""),
+        *(sa.Column(name, INSTANT, nullable=False) for name in ("first_at", "last_at")),
+        sa.Column("ended_at", INSTANT),
+        *(_word(name, "") for name in ("assignee", "said", "written_by", "reason")),
+        sa.Column("written_at", INSTANT),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "differences_open", "differences", ["first_at"], sqlite_where=sa.text("ended_at IS NULL")
+    )
