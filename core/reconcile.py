@@ -24,6 +24,7 @@ from core import (
     deadline_views,
     exceptions,
     exclusions,
+    known_differences,
     outage_rows,
     overrides,
     return_views,
@@ -81,6 +82,7 @@ class Reconciliation:
     returns: list[dict[str, Any]] = field(default_factory=list)
     deadlines: list[dict[str, Any]] = field(default_factory=list)
     excluded: list[dict[str, Any]] = field(default_factory=list)
+    unexplained_rolled: dict[str, int] = field(default_factory=dict)
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -131,6 +133,9 @@ def compare(
     found = [one.difference for one in bookings] + found
     found += unlisted.differences(connection, network)
     found += _beside_the_orders(books)
+    found = known_differences.with_history(connection, found)
+    as_known = {one.id: one for one in found}
+    bookings = [replace(one, difference=as_known[one.difference.id]) for one in bookings]
     needs, snoozed, waits = exceptions.split(exceptions.open_ones(connection, now))
     return Reconciliation(
         company=network.company,
@@ -154,6 +159,7 @@ def compare(
         deadlines=deadline_views.numbers(connection, now),
         arrivals=_arrivals(connection, window),
         excluded=exclusions.exclusions(connection, network, window),
+        unexplained_rolled=known_differences.roll_forward(connection, window),
         drifts=_drifts(connection, window),
         outages=outage_rows.of_day(connection, window),
         stopped=overrides.stopped(connection),

@@ -456,6 +456,7 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "returns": found.returns,
         "differences": [report_differences.as_json(one) for one in found.differences],
         "excluded": found.excluded,
+        "unexplained_roll_forward": found.unexplained_rolled,
         "plan": found.plan_words,
         "needs_you": found.needs_you,
         "snoozed": found.snoozed,

@@ -54,18 +54,33 @@ def unexplained_rows(found: Reconciliation) -> list[tuple[str, ...]]:
 
 
 def section(found: Reconciliation) -> Section:
+    words = _rolled(found)
     if not found.differences:
-        return Section(title="Differences", words=("None: every copy agrees with its owner.",))
+        words = ("None: every copy agrees with its owner.", *words)
+        return Section(title="Differences", words=words)
     shown = found.differences[:ROWS_MAX]
     more = len(found.differences) - len(shown)
+    if more > 0:
+        words += (f"{more:,} more are in the attached CSV.",)
     return Section(
         title="Differences",
-        words=(f"{more:,} more are in the attached CSV.",) if more > 0 else (),
+        words=words,
         columns=("kind", "what", "where", "units", "amount", "detail"),
         rows=tuple(_difference(found, one) for one in shown),
         numbers=frozenset({3, 4}),
         alarm=bool(found.unexplained),
         toned=0,
+    )
+
+
+def _rolled(found: Reconciliation) -> tuple[str, ...]:
+    roll = found.unexplained_rolled
+    if not any(roll.values()):
+        return ()
+    return (
+        f"Unexplained, as seen by the hour: {roll['opening']:,} + {roll['new']:,} new"
+        f" - {roll['resolved']:,} resolved - {roll['written_off']:,} written off"
+        f" = {roll['closing']:,}.",
     )
 
 
