@@ -48,6 +48,7 @@ class Books:
     grace: Grace
     ledger: str = ""
     held: Mapping[int, str] = field(default_factory=dict)
+    stopped: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def oldest(self) -> str:
@@ -103,6 +104,17 @@ def held_orders(connection: Connection) -> dict[int, str]:
         before = found.get(int(row.ref))
         found[int(row.ref)] = f"{before}; {row.reason}" if before else row.reason
     return found
+
+
+def stopped_lanes(connection: Connection) -> dict[tuple[str, int], int]:
+    """The refused command that an order's lane to a system stands behind, until a person speaks."""
+    own = s.outbox.c
+    rows = connection.execute(
+        select(own.system, own.order_id, func.min(own.id).label("id"))
+        .where(own.state == "dead", own.order_id.isnot(None))
+        .group_by(own.system, own.order_id)
+    )
+    return {(row.system, row.order_id): row.id for row in rows}
 
 
 # ------------------------------------------------------------------ the rows that do not tie
@@ -255,8 +267,9 @@ def _booking(books: Books, row: Row[Any], kind: str, words: Words) -> Difference
     if row.asked_state is None:
         return _not_asked(books, row, kind, words)
     if row.asked_state != "done":
-        return unfinished(words, kind, row.asked_id, row.asked_state, row.queued_at,
-                          row.asked_due_at)  # fmt: skip
+        asked = Asked(row.asked_id, kind, books.ledger, row.id, row.asked_state, row.queued_at,
+                      row.asked_due_at)  # fmt: skip
+        return unfinished(books, asked, words)
     if row.state == State.CANCELLED:
         return _cancelled(books, row, kind, words)
     if not row.n and row.n_cancelled:
@@ -279,21 +292,37 @@ def _not_asked(books: Books, row: Row[Any], kind: str, words: Words) -> Differen
     return words.difference("never_asked", "nothing was asked of the ledger", since=row.changed_at)
 
 
-def unfinished(
-    words: Words, kind: str, command: int, state: str, since: str, due_at: str
-) -> Difference:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command of the outbox that is not done."""
+
+    id: int
+    kind: str
+    system: str
+    order_id: int
+    state: str
+    since: str
+    due_at: str
+
+
+def unfinished(books: Books, asked: Asked, words: Words) -> Difference:
     """Without the ledger's own words: they may repeat the buyer, and this goes into a mail."""
-    what = kind.replace("_", " ")
-    if state == "dead":
-        detail = f"{what} is refused; `truecount dead` says why"
-        return replace(words.difference("refused", detail, since=since), command=command)
-    if state == "discarded":
-        detail = f"{what} was given up by a person"
-        return replace(words.difference("given_up", detail, since=since), command=command)
-    detail = f"{what} is {state.replace('_', ' ')}"
-    found = words.difference("command_on_its_way", detail, since=since)
-    # What is planned waits for a person, not for a time.
-    return replace(found, command=command, expected="" if state == "planned" else due_at)
+    what = asked.kind.replace("_", " ")
+    stopped_by = books.stopped.get((asked.system, asked.order_id))
+    expected = ""
+    if asked.state == "dead":
+        cause, detail = "refused", f"{what} is refused; `truecount dead` says why"
+    elif asked.state == "discarded":
+        cause, detail = "given_up", f"{what} was given up by a person"
+    elif stopped_by is not None and stopped_by < asked.id:
+        cause = "refused"
+        detail = f"{what} waits behind command {stopped_by}, which is refused"
+    else:
+        cause, detail = "command_on_its_way", f"{what} is {asked.state.replace('_', ' ')}"
+        # What is planned waits for a person, not for a time.
+        expected = "" if asked.state == "planned" else asked.due_at
+    found = words.difference(cause, detail, since=asked.since)
+    return replace(found, command=asked.id, expected=expected)
 
 
 def _cancelled(books: Books, row: Row[Any], kind: str, words: Words) -> Difference | None:
@@ -304,8 +333,9 @@ def _cancelled(books: Books, row: Row[Any], kind: str, words: Words) -> Differen
         detail = "cancelled, and the ledger was not told"
         return words.difference("cancel_not_told", detail, since=row.changed_at)
     if row.undone_state != "done":
-        return unfinished(words, "cancel_order", row.undone_id, row.undone_state,
-                          row.undone_queued_at, row.undone_due_at)  # fmt: skip
+        asked = Asked(row.undone_id, "cancel_order", books.ledger, row.id, row.undone_state,
+                      row.undone_queued_at, row.undone_due_at)  # fmt: skip
+        return unfinished(books, asked, words)
     grace = books.grace.of_pair(books.ledger, words.document)
     read = books.reads.after(books.ledger, "document", unstamp(row.undone_done_at) + grace)
     if row.n and read and books.ever(s.documents.c.cancelled, words.document):

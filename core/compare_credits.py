@@ -8,7 +8,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from core.clock import stamp
-from core.compare_books import Booking, Books, Words, differs_in_money, kept, not_found, unfinished
+from core.compare_books import (
+    Asked,
+    Booking,
+    Books,
+    Words,
+    differs_in_money,
+    kept,
+    not_found,
+    unfinished,
+)
 from core.differences import Difference
 from core.store import schema as s
 
@@ -51,7 +60,7 @@ def _open(books: Books) -> Sequence[Row[Any]]:
     )
     said: list[Any] = [
         *(own.system, own.external_id, own.state, own.total_minor, own.currency),
-        *(own.channel_tax_minor, own.refunded_at, own.seen_at, s.orders.c.number),
+        *(own.order_id, own.channel_tax_minor, own.refunded_at, own.seen_at, s.orders.c.number),
         *(asked.id.label("asked_id"), asked.state.label("asked_state"), asked.queued_at),
         *(asked.due_at, asked.done_at, asked.reference, there.c.n, there.c.n_cancelled),
         *(there.c[n].label(f"kept_{n}") for n in ("total", "currency")),
@@ -84,8 +93,9 @@ def _credit(books: Books, row: Row[Any], words: Words) -> Difference | None:
             return None
         return words.difference("never_asked", "nothing was asked of it", since=row.seen_at)
     if row.asked_state != "done":
-        return unfinished(words, "book_credit_note", row.asked_id, row.asked_state,
-                          row.queued_at, row.due_at)  # fmt: skip
+        asked = Asked(row.asked_id, "book_credit_note", books.ledger, row.order_id,
+                      row.asked_state, row.queued_at, row.due_at)  # fmt: skip
+        return unfinished(books, asked, words)
     if not row.n and row.n_cancelled:
         detail = f"{books.ledger} cancelled it, and the money was given back"
         return words.difference("cancelled_there", detail, since=row.kept_at)

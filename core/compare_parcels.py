@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, String, and_, case, cast, func, liter
 
 from core import handover
 from core.clock import stamp
-from core.compare_books import Booking, Books, Words, kept, not_found, unfinished
+from core.compare_books import Asked, Booking, Books, Words, kept, not_found, unfinished
 from core.differences import LOOK_BACK, Difference
 from core.lifecycle import State
 from core.store import schema as s
@@ -28,7 +28,7 @@ def to_channels(books: Books) -> Iterator[Difference]:
         if (row.system, "confirm_shipment") not in books.network.accepts:
             continue
         what = f"shipment on {row.system}"
-        difference = _asked(row, "confirm_shipment", _words(row, what), channel=True)
+        difference = _asked(books, row, "confirm_shipment", _words(row, what), channel=True)
         if difference is not None:
             yield difference
 
@@ -43,7 +43,7 @@ def to_ledger(books: Books) -> list[Booking]:
     found = []
     for row in _parcels(books, literal(books.ledger), key, there):
         words = _words(row, f"delivery in {books.ledger}")
-        difference = _asked(row, "book_shipment", words, channel=False)
+        difference = _asked(books, row, "book_shipment", words, channel=False)
         if difference is None and row.asked_state == "done" and lists:
             difference = _read_back(books, row, words)
         if difference is not None:
@@ -84,6 +84,7 @@ def _parcels(books: Books, system: Any, key: Any, there: Any = None) -> Iterator
         *(parcel.external_id, parcel.parcel, parcel.seen_at, units.c.units, units.c.of_kit),
         *(order.system, order.number, order.state, order.currency, order.booked),
         *(asked.id.label("asked_id"), asked.state.label("asked_state"), asked.queued_at),
+        *(asked.system.label("asked_system"), parcel.order_id),
         *(asked.due_at, asked.done_at, asked.reference, s.handovers.c.how.label("handed")),
     ]
     statement = (
@@ -122,7 +123,9 @@ def _words(row: Row[Any], what: str) -> Words:
     )
 
 
-def _asked(row: Row[Any], kind: str, words: Words, *, channel: bool) -> Difference | None:
+def _asked(
+    books: Books, row: Row[Any], kind: str, words: Words, *, channel: bool
+) -> Difference | None:
     """What is open of the asking itself."""
     if row.asked_state in (None, "taken_back"):
         if row.handed == handover.BY_HAND or row.state == State.CANCELLED or row.of_kit:
@@ -134,7 +137,9 @@ def _asked(row: Row[Any], kind: str, words: Words, *, channel: bool) -> Differen
         return words.difference("never_asked", "nothing was asked of it", since=row.seen_at)
     if row.asked_state == "done":
         return None
-    return unfinished(words, kind, row.asked_id, row.asked_state, row.queued_at, row.due_at)
+    asked = Asked(row.asked_id, kind, row.asked_system, row.order_id, row.asked_state,
+                  row.queued_at, row.due_at)  # fmt: skip
+    return unfinished(books, asked, words)
 
 
 def _read_back(books: Books, row: Row[Any], words: Words) -> Difference | None:
@@ -162,7 +167,7 @@ def in_warehouses(books: Books) -> Iterator[Difference]:
     rows = books.connection.execute(
         select(
             *(order.system.label("channel"), order.number, order.total_minor, order.currency),
-            *(asked.id, asked.system, asked.state, asked.queued_at, asked.due_at),
+            *(asked.id, asked.system, asked.order_id, asked.state, asked.queued_at, asked.due_at),
         )
         .join(s.outbox, and_(asked.order_id == order.id, asked.key == order.asked))
         .where(
@@ -183,4 +188,6 @@ def in_warehouses(books: Books) -> Iterator[Difference]:
             currency=row.currency,
             document="order",
         )
-        yield unfinished(words, "fulfill_order", row.id, row.state, row.queued_at, row.due_at)
+        command = Asked(row.id, "fulfill_order", row.system, row.order_id, row.state,
+                        row.queued_at, row.due_at)  # fmt: skip
+        yield unfinished(books, command, words)

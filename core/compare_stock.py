@@ -207,7 +207,7 @@ def _copy_differs(
     if parts:
         cause = ledger_events.worst(parts)
         detail = f"{detail}: {_named(parts)}"
-    elif _fed_late(reads, own.system, read_at):
+    elif _fed_late(reads, own.system, copy.read_at):
         cause, detail = "late_feed", f"{detail}; {own.system} was not read for long before that"
     elif own.read_at > read_at:
         cause = "read_before_change"
@@ -233,7 +233,7 @@ def _named(parts: tuple[Event, ...]) -> str:
 
 
 def _fed_late(reads: Reads, owner: str, read_at: str) -> bool:
-    """Was the owner last read long before the copy was?"""
+    """Was the owner last read long before the copy became what it is?"""
     began = reads.began.get((owner, "stock_reading"))
     every_s = reads.every_s.get((owner, "stock_reading"))
     if began is None or every_s is None:

@@ -137,18 +137,25 @@ class Grace:
     @classmethod
     def of(cls, connection: Connection, now: datetime) -> Grace:
         own, kept = s.outbox.c, s.documents.c
-        rank = func.row_number().over(
-            partition_by=(kept.system, kept.kind), order_by=own.done_at.desc()
+        # A second document of the same reference came by itself: only the first one teaches.
+        first = (
+            select(kept.system, kept.kind, kept.reference, func.min(kept.first_at).label("at"))
+            .where(kept.first_at.isnot(None))
+            .group_by(kept.system, kept.kind, kept.reference)
+            .subquery("first")
+        )
+        newest = func.row_number().over(
+            partition_by=(first.c.system, first.c.kind), order_by=own.done_at.desc()
         )
         took = (
-            select(kept.system, kept.kind, own.done_at, kept.first_at, rank.label("n"))
-            .join(s.outbox, (own.system == kept.system) & (own.key == kept.reference))
-            .where(own.done_at >= stamp(now - LOOK_BACK), kept.first_at.isnot(None))
-            .subquery()
+            select(first.c.system, first.c.kind, own.done_at, first.c.at, newest.label("n"))
+            .join(s.outbox, (own.system == first.c.system) & (own.key == first.c.reference))
+            .where(own.done_at >= stamp(now - LOOK_BACK))
+            .subquery("took")
         )
         seconds: dict[tuple[str, str], list[float]] = {}
         for row in connection.execute(select(took).where(took.c.n <= LESSONS_MAX)):
-            lasted = (unstamp(row.first_at) - unstamp(row.done_at)).total_seconds()
+            lasted = (unstamp(row.at) - unstamp(row.done_at)).total_seconds()
             seconds.setdefault((row.system, row.kind), []).append(max(0.0, lasted))
         return cls({pair: _learned(own) for pair, own in seconds.items()})
 

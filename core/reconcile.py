@@ -127,6 +127,7 @@ def compare(
         reads=reads,
         grace=Grace.of(connection, now),
         held=compare_books.held_orders(connection),
+        stopped=compare_books.stopped_lanes(connection),
     )
     bookings = _bookings(books)
     stock_checked, found = compare_stock.stock(connection, network, now, reads)
