@@ -49,19 +49,13 @@ def _listings(connection: Connection, network: Network) -> Iterator[tuple[str, s
 def _copies(connection: Connection, network: Network) -> Iterator[tuple[str, str, int]]:
     own, owner = s.copies.c, s.stock.c
     known = {(r.sku, r.location) for r in connection.execute(select(owner.sku, owner.location))}
-    foreign: dict[str, int] = {}
     without: dict[str, int] = {}
     rows = connection.execute(select(own.system, own.key, own.place).where(own.number == "on_hand"))
     for row in rows:
-        location = network.location_of(row.system, row.place)
-        if location is None:
-            foreign[row.system] = foreign.get(row.system, 0) + 1
-        elif (row.key, location) not in known:
+        if (row.key, network.location_of(row.system, row.place)) not in known:
             without[row.system] = without.get(row.system, 0) + 1
-    for system, n in sorted(foreign.items()):
-        yield "stock copies at places that are no location of ours", system, n
     for system, n in sorted(without.items()):
-        yield "stock copies of items no warehouse has a number of", system, n
+        yield "stock copies of which no warehouse has a number", system, n
 
 
 def _documents(connection: Connection) -> Iterator[tuple[str, str, int]]:
