@@ -12,7 +12,7 @@ from sqlalchemy import Row, select
 
 from core import claim_moves, endings, handover, holds, order_rows, stock, taking_back
 from core.lifecycle import State
-from core.store.schema import claims, shipments
+from core.store.schema import claims
 from core.work import Work
 
 BY_CHANNEL = "the channel"
@@ -22,8 +22,8 @@ _BEFORE = "the channel shows that all of it had left before we first saw it"
 
 def look(work: Work, row: Row[Any]) -> bool:
     """The channel shows that an order from before we were live has left: true, and it is over."""
-    if row.doc is None or not handover.is_open(work, row) or _went_by_us(work, row):
-        return False
+    if row.doc is None or not handover.is_open(work, row) or order_rows.has_parcel(work, row.id):
+        return False  # the channel may show what we told it
     if not handover.has_left(order_rows.read(work, row)):
         return False
     over(work, row, by=BY_CHANNEL, reason=_WHY)
@@ -60,12 +60,6 @@ def first_look(work: Work, row: Row[Any]) -> bool:
 def is_left_in_part(work: Work, row: Row[Any]) -> bool:
     cause = holds.late(handover.LEFT_IN_PART, row)
     return cause in holds.open_causes(work, "order", str(row.id))
-
-
-def _went_by_us(work: Work, row: Row[Any]) -> bool:
-    """A parcel of it was asked for by us: the channel may show what we told it."""
-    parcel = select(shipments.c.id).where(shipments.c.order_id == row.id).limit(1)
-    return work.connection.execute(parcel).one_or_none() is not None
 
 
 def over(work: Work, row: Row[Any], *, by: str, reason: str) -> None:

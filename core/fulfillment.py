@@ -30,7 +30,7 @@ from core import (
 )
 from core.errors import Hold
 from core.lifecycle import State
-from core.model import BookOrder, DeadlineKind, FulfillOrder, Order, Payment, QuantityLine
+from core.model import BookOrder, DeadlineKind, FulfillOrder, Order, QuantityLine
 from core.store.hot import Hot
 from core.store.schema import claims, items, orders
 from core.work import Work
@@ -265,6 +265,9 @@ def _release(
     """Ask the warehouse for what is claimed: `units` by line."""
     location = work.network.locations[row.location]
     key = commands.key_of(row.system, order.key, "fulfill_order", str(revision))
+    cash = lifecycle.to_collect(order)
+    if cash is not None and order_rows.has_parcel(work, row.id):
+        cash = None  # the first parcel was to bring all of it
     record = FulfillOrder(
         reference=key,
         channel=row.system,
@@ -279,7 +282,7 @@ def _release(
         ),
         ship_by=min((d.at for d in order.deadlines if d.kind is DeadlineKind.SHIP), default=None),
         service=order.shipping_service,
-        cash_to_collect=order.total if order.payment is Payment.COD else None,
+        cash_to_collect=cash,
         extras=order.extras,
     )
     commands.ask(work, location.ships, "fulfill_order", record, order_id=row.id)

@@ -152,6 +152,13 @@ def residue(order: Order) -> Money:
     return order.total - document_total(order)
 
 
+def to_collect(order: Order) -> Money | None:
+    """What the courier is to collect with the first parcel, gift cards taken off; None: nothing."""
+    if order.payment is not Payment.COD:
+        return None
+    return order.total - (order.gift_cards or Money.zero(order.currency)) or None
+
+
 def wanted(order: Order) -> dict[str, int]:
     """Units of each line that are to leave a warehouse; of a cancelled order none."""
     if order.cancelled_at is not None:

@@ -18,7 +18,7 @@ from core.codec import from_json, to_json
 from core.lifecycle import State
 from core.model import Address, Collector, DeadlineKind, Order, OrderLine
 from core.store.hot import Hot
-from core.store.schema import lines, orders
+from core.store.schema import lines, orders, shipments
 from core.work import Work
 
 
@@ -138,6 +138,12 @@ def difference(
         parts = zip(rows, differ, strict=True)
         more[key] = max((kit_lines.of_line(row, units) for row, units in parts), key=abs)
     return {key: units for key, units in more.items() if units}
+
+
+def has_parcel(work: Work, order_id: int) -> bool:
+    """Something of it has left because we asked for it."""
+    parcel = select(shipments.c.id).where(shipments.c.order_id == order_id).limit(1)
+    return work.connection.execute(parcel).one_or_none() is not None
 
 
 def set_state(work: Work, row: Row[Any], state: State) -> None:

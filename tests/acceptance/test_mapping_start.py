@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.stage import SECRETS, Stage, until
 
 pytestmark = pytest.mark.whole
-GOOD, BROKEN = "total | money", "total | mony"
+GOOD, BROKEN = " total | money", " total | mony"
 ALTERED = ("  channel_state:    state\n", "  channel_state:    state | upper\n")
 SLIP = '"mony" is not a step'
 

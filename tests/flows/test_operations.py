@@ -197,7 +197,7 @@ async def test_metrics_are_prometheus_text() -> None:
 def test_every_metric_is_explained_and_has_closed_labels() -> None:
     # T13, T25: no SKU, order, buyer or address can become a label. method and status are of
     # calls we make, and so are ours.
-    words = "system verdict reason via port outcome resource state method status"
+    words = "system verdict reason via port outcome resource state method status kind within which"
     allowed = set(words.split())
     text = Metrics().text().decode()
     names = set(re.findall(r"# TYPE (\w+)", text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -320,3 +321,18 @@ async def test_s15_what_the_warehouse_gave_up_and_the_channel_took_off_is_over(
         assert h.line("shop", order, "2") == (1, 0, 0, 0, 1)
         assert h.sellable("MUG") == 5
         assert [row["total"] for row in h.books.documents(kind="invoice")] == ["20.00"]
+
+
+async def test_a_courier_collects_once_and_no_more_than_gift_cards_leave(tmp_path: Path) -> None:
+    """Cash for the whole order was asked for again with the parcel of what was short at first."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=3)
+        order = await h.shop.place_order("TEA", 3, payment="cod", gift_cards="5.00")
+        await h.settle()
+        h.depot.receive("TEA", "EAST", -1)
+        await h.depot.short_pick(h.waiting())
+        h.depot.receive("TEA", "EAST", 5)
+        await h.settle(300)
+        asked = [one.body.get("cash") for one in h.depot._orders.values()]
+        left = Decimal(order["total"]) - 5
+        assert asked == [{"amount": str(left), "currency": "EUR"}, None]

@@ -464,7 +464,7 @@ BUGS = (
         old="    ask_for_it_back(work, row, reason)\n",
         new="    ask_for_it_back(work, row, reason)\n    finish_cancel(work, row.id)\n",
         harness=LIVES,
-        says="given back, and the warehouse still has",
+        says="shipped_too_many:depot",
         examples=10,
     ),
     Bug(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.planted import court
-from tests.planted.bugs import BUGS, Bug
+from tests.planted.bugs import BUGS, LIVES, Bug
 from tests.planted.court import Said
 
 pytestmark = pytest.mark.whole
@@ -28,12 +28,23 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return court.copy_program(tmp_path_factory.mktemp("planted"))
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+#: Whole lives of orders take ten seconds each: one such bug every day, the others in `make soak`.
+LATER = [bug for bug in BUGS if bug.harness == LIVES][1:]
+
+
+@pytest.mark.parametrize(
+    "bug",
+    [
+        pytest.param(bug, id=bug.name, marks=[pytest.mark.long] if bug in LATER else [])
+        for bug in BUGS
+    ],
+)
 def test_a_planted_bug_is_convicted(copy: Path, bug: Bug) -> None:
     doubt, said = court.convict(copy, bug)
     assert doubt == "", said.out
 
 
+@pytest.mark.long  # every day these tests pass where they stand
 @pytest.mark.parametrize("examples", sorted({bug.examples for bug in BUGS}))
 def test_without_a_bug_the_same_copy_passes(copy: Path, examples: int) -> None:
     harnesses = sorted({bug.harness for bug in BUGS if bug.examples == examples})

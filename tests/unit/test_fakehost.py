@@ -61,7 +61,7 @@ async def test_a_no_of_a_fake_comes_back_by_its_name(client: httpx.AsyncClient) 
     answer = await control(client, "shop/place_order", sku="MUG")
     assert answer.status_code == 400
     assert answer.json()["error"] == "SoldOut"
-    assert (await control(client, "shop/place_order", skew="MUG")).json()["error"] == "TypeError"
+    assert (await control(client, "shop/list_item", skew="MUG")).json()["error"] == "TypeError"
     for wrong in ("shop/_push", "shop/nothing", "shop/__call__"):
         answer = await control(client, wrong)
         assert answer.status_code == 404

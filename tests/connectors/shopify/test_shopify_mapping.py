@@ -192,7 +192,14 @@ async def test_a_shipped_order_still_maps() -> None:
     await of.connector.send(a_shipment(of.fake.order(placed["name"])))
     item = await of.connector.fetch("order", placed["id"])
     assert item is not None
-    assert mapping("order").record(item.body).channel_state == "FULFILLED"
+    order = mapping("order").record(item.body)
+    assert order.channel_state == "FULFILLED"
+    assert [line.fulfilled for line in order.lines] == [1]
+    line = item.body["lineItems"]["nodes"][0]
+    line["unfulfilledQuantity"] = 1
+    assert [one.fulfilled for one in mapping("order").record(item.body).lines] == [0]
+    del line["unfulfilledQuantity"]  # as in the published example: nothing is said of it
+    assert [one.fulfilled for one in mapping("order").record(item.body).lines] == [0]
 
 
 def test_the_samples_hold_nothing_of_a_real_buyer() -> None:
