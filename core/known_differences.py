@@ -113,7 +113,11 @@ def listed(connection: Connection, *, ended: bool = False) -> list[dict[str, Any
     statement = select(differences).order_by(own.first_at, own.id)
     if not ended:
         statement = statement.where(own.ended_at.is_(None))
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    # A column's name is no plain str to orjson.
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in connection.execute(statement).mappings()
+    ]
 
 
 def alarms(one: Mapping[str, Any]) -> bool:

@@ -11,10 +11,11 @@ import pytest
 
 from core import known_differences, noticing, report
 from core.causes import CAUSES
+from core.cli import main
 from core.differences import Difference, Part
 from core.verbs import Unknown
 from tests.acceptance.test_differences import TODAY, compared
-from tests.flows.house import House, house
+from tests.flows.house import ENV, House, house
 
 
 async def look(h: House) -> None:
@@ -157,6 +158,28 @@ async def test_a_comparison_that_failed_ends_nothing(tmp_path: Path) -> None:
 
         await noticing.look(h.app, child)
         assert h.one("SELECT ended_at FROM differences") is None
+
+
+async def test_a_process_of_its_own_compares_and_the_faces_show_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    async with house(tmp_path) as h:
+        one = await a_wrong_count(h)
+        await noticing.look(h.app)
+        await h.operate("assign", hold=one.id, name="Ann", by="Bob")
+        config = ["--config", str(h.folder / "config.yaml")]
+        assert main(["differences", *config]) == 1  # something needs a person
+        said = capsys.readouterr().out
+        assert f"{one.id}  on-hand in books: TEA, -3 units" in said
+        assert CAUSES["stock_differs"].meaning in said
+        assert "Ann is on it" in said
+        await h.operate("write-off", difference=one.id, reason="lost in May", by="Ann")
+        assert main(["differences", *config]) == 0
+        assert "written off by Ann: lost in May" in capsys.readouterr().out
+        assert main(["differences", "--json", *config]) == 0
+        assert orjson.loads(capsys.readouterr().out)[0]["id"] == one.id
 
 
 async def test_the_roll_forward_goes_over_days(tmp_path: Path) -> None:
