@@ -166,24 +166,27 @@ def take_document(work: Work, system: str, document: Document) -> str:
         )
     ).scalar_one_or_none()
     money = document.total or document.cost
-    _upsert(
-        work,
-        documents,
-        {"system": system, "external_id": document.key},
-        {
-            "kind": document.kind,
-            "reference": document.reference,
-            "number": document.number,
-            "state": document.state,
-            "posted": int(document.posted),
-            "order_id": order_id,
-            "currency": money.currency if money else "",
-            "total_minor": document.total.minor if document.total else None,
-            "tax_minor": document.tax.minor if document.tax else None,
-            "cost_minor": document.cost.minor if document.cost else None,
-            "dated": stamp(document.dated) if document.dated else None,
-            "seen_at": stamp(work.now),
-        },
+    key = {"system": system, "external_id": document.key}
+    values = {
+        "kind": document.kind,
+        "reference": document.reference,
+        "number": document.number,
+        "state": document.state,
+        "posted": int(document.posted),
+        "cancelled": int(document.cancelled),
+        "order_id": order_id,
+        "currency": money.currency if money else "",
+        "total_minor": document.total.minor if document.total else None,
+        "tax_minor": document.tax.minor if document.tax else None,
+        "cost_minor": document.cost.minor if document.cost else None,
+        "quantity": document.quantity,
+        "dated": stamp(document.dated) if document.dated else None,
+        "seen_at": stamp(work.now),
+    }
+    work.connection.execute(
+        insert(documents)
+        .values(**key, **values, first_at=stamp(work.now))
+        .on_conflict_do_update(index_elements=list(key), set_=values)
     )
     work.steps.add(
         8, "document.read", system=system, order_id=order_id, kind=document.kind,

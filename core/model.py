@@ -401,6 +401,7 @@ class Document:
     number: str = ""
     state: str = ""
     posted: bool = False
+    cancelled: bool = False  # it stands there, and counts no more
     dated: datetime | None = None
     total: Money | None = None
     tax: Money | None = None

@@ -19,6 +19,7 @@ from core import (
     intake,
     items_in_force,
     mappings_in_force,
+    operate_differences,
     operate_holds,
     operate_items,
     operate_orders,
@@ -389,7 +390,10 @@ _BY_WORDS: dict[str, Callable[[App, dict[str, Any]], Awaitable[dict[str, Any]]]]
     "assign": operate_holds.assign,
     "note": operate_holds.note,
     "snooze": operate_holds.snooze,
+    "write-off": operate_differences.write_off,
 }
 VERBS = frozenset(_BY_WORDS) | {"sweep", "reload", "accept", "map"}
 #: Verbs of which a plan can be asked.
-PLANNED = frozenset({"retry", "discard", "replay", "accept", "release", "by-hand", "cancel", "map"})
+PLANNED = frozenset(
+    {"retry", "discard", "replay", "accept", "release", "by-hand", "cancel", "map", "write-off"}
+)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core import holds
+from core import holds, operate_differences
 from core.app import App
 from core.clock import stamp
 from core.verbs import open_hold, said, snoozed_until, work_of
@@ -14,6 +14,8 @@ from core.verbs import open_hold, said, snoozed_until, work_of
 
 async def assign(app: App, words: dict[str, Any]) -> dict[str, Any]:
     """Somebody is on it."""
+    if isinstance(words.get("hold"), str):
+        return await operate_differences.assign(app, words)
     name = said(words, "name")
     await _mark(app, words, "assigned", values={"assignee": name}, words_said=name)
     return {"assigned": words.get("hold"), "to": name}

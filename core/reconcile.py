@@ -2,13 +2,13 @@
 
 Orders, money and stock by system, for one day of the company's zone, from what
 sweeps read back. What was not read is said, and counts as red, never as green.
-The differences themselves are found in `core.differences`.
+The differences themselves are found in the files `core/compare_*.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,17 +16,25 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row, func, select
 
 from core import (
+    compare_books,
+    compare_credits,
+    compare_others,
+    compare_parcels,
+    compare_stock,
     deadline_views,
-    differences,
     exceptions,
+    exclusions,
+    known_differences,
     outage_rows,
     overrides,
     return_views,
     unlisted,
     views,
 )
+from core.causes import KINDS
 from core.clock import Window, local_day, stamp, unstamp
-from core.differences import Booking, Difference, Reads
+from core.compare_books import Booking, Books
+from core.differences import Difference, Grace, Reads
 from core.lifecycle import State
 from core.model import DeadlineKind
 from core.network import Network
@@ -39,8 +47,6 @@ STALE_PASSES = 3
 #: Orders that must leave within this time are named.
 SOON = timedelta(hours=24)
 _ENDED = (State.SHIPPED.value, State.CANCELLED.value)
-#: The kinds of differences, the worst first.
-KINDS = ("unexplained", "explained", "in_flight")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,8 @@ class Reconciliation:
     refunds: list[dict[str, Any]] = field(default_factory=list)
     returns: list[dict[str, Any]] = field(default_factory=list)
     deadlines: list[dict[str, Any]] = field(default_factory=list)
+    excluded: list[dict[str, Any]] = field(default_factory=list)
+    unexplained_rolled: dict[str, int] = field(default_factory=dict)
 
     @property
     def unexplained(self) -> list[Difference]:
@@ -112,10 +120,23 @@ def compare(
     reads = Reads.of(connection, every_s)
     as_of, not_checked = _coverage(connection, now, every_s)
     orders = _placed(connection, window)
-    bookings = differences.bookings(connection, network, window, reads)
-    stock_checked, stock_differences = differences.stock(connection, network, now, reads)
-    found = [one.difference for one in bookings] + stock_differences
+    books = Books(
+        connection=connection,
+        network=network,
+        window=window,
+        reads=reads,
+        grace=Grace.of(connection, now),
+        held=compare_books.held_orders(connection),
+        stopped=compare_books.stopped_lanes(connection),
+    )
+    bookings = _bookings(books)
+    stock_checked, found = compare_stock.stock(connection, network, now, reads)
+    found = [one.difference for one in bookings] + found
     found += unlisted.differences(connection, network)
+    found += _beside_the_orders(books)
+    found = known_differences.with_history(connection, found)
+    as_known = {one.id: one for one in found}
+    bookings = [replace(one, difference=as_known[one.difference.id]) for one in bookings]
     needs, snoozed, waits = exceptions.split(exceptions.open_ones(connection, now))
     return Reconciliation(
         company=network.company,
@@ -138,6 +159,8 @@ def compare(
         leave_soon=_leave_soon(connection, now),
         deadlines=deadline_views.numbers(connection, now),
         arrivals=_arrivals(connection, window),
+        excluded=exclusions.exclusions(connection, network, window),
+        unexplained_rolled=known_differences.roll_forward(connection, window),
         drifts=_drifts(connection, window),
         outages=outage_rows.of_day(connection, window),
         stopped=overrides.stopped(connection),
@@ -147,6 +170,25 @@ def compare(
         release_s=_release_s(connection, window),
         captured_before=len(_placed(connection, local_day(day - timedelta(days=1), network.zone))),
     )
+
+
+def _bookings(books: Books) -> list[Booking]:
+    found: list[Booking] = []
+    for ledger in books.network.ledgers:
+        own = replace(books, ledger=ledger)
+        found += compare_books.bookings(own)
+        found += compare_credits.bookings(own)
+        found += compare_parcels.to_ledger(own)
+    return sorted(found, key=lambda one: (not one.today, one.difference.key, one.difference.what))
+
+
+def _beside_the_orders(books: Books) -> list[Difference]:
+    """Parcels and warehouses, documents nobody asked for, days, prices."""
+    found = [*compare_parcels.to_channels(books), *compare_parcels.in_warehouses(books)]
+    for ledger in books.network.ledgers:
+        own = replace(books, ledger=ledger)
+        found += [*compare_others.unknown(own), *compare_others.days(own)]
+    return [*found, *compare_others.prices(books.connection)]
 
 
 def _placed(connection: Connection, window: Window) -> list[Any]:

@@ -12,42 +12,31 @@ from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
 
-from core import exceptions, layout
-from core.clock import stamp, unstamp
+from core import exceptions, layout, report_differences, report_money, report_reliability
+from core.clock import stamp
 from core.layout import Bar, Section, Tile
-from core.money import Money
-from core.reconcile import Difference, Reconciliation
+from core.reconcile import Reconciliation
+from core.report_words import NUMBERS, ROWS_MAX, age, clock, left, plain, seconds
 
-#: Rows of one table in the mail; the CSV has them all.
-ROWS_MAX = 25
 TODAY_MAX = 10
 SOON_MAX = 10
-_NUMBERS = frozenset(range(1, 12))
 
 
 def subject(found: Reconciliation) -> str:
-    units = sum(abs(one.units) for one in found.unexplained)
+    units = report_differences.open_units(found)
+    money = report_differences.unexplained_money(found)
     verdict = found.verdict
     if verdict == "ATTENTION":
         verdict = f"{verdict} {found.attention}"
     sent = "nothing is sent | " if found.plan_words else ""
     return (
-        f"[Truecount] {_plain(found.company)} {found.day} | {sent}{verdict} | "
-        f"unexplained: {_unexplained_money(found)}, {units} units | oversold {_oversold(found)}"
+        f"[Truecount] {plain(found.company)} {found.day} | {sent}{verdict} | "
+        f"unexplained: {money}, {units} units | oversold {_oversold(found)}"
     )
 
 
 def _oversold(found: Reconciliation) -> int:
     return sum(int(row["units"]) for row in found.oversold)
-
-
-def _unexplained_money(found: Reconciliation) -> str:
-    totals: dict[str, int] = {}
-    for one in found.unexplained:
-        if one.currency:
-            totals[one.currency] = totals.get(one.currency, 0) + abs(one.minor)
-    words = " + ".join(str(Money(v, c)) for c, v in sorted(totals.items()) if v)
-    return words or str(Money.zero(found.currency))
 
 
 # ------------------------------------------------------------------ the sections
@@ -61,18 +50,20 @@ def sections(found: Reconciliation) -> list[Section]:
         _leave_soon(found),
         _deadlines(found),
         _orders(found),
-        *_money(found),
-        _refunds(found),
-        _differences(found),
+        *report_money.sections(found),
+        report_money.refunds(found),
+        report_differences.causes(found),
+        report_differences.section(found),
         _returns(found),
         _waits(found),
         _snoozed(found),
         _stopped(found),
-        _coverage(found),
-        _arrivals(found),
-        _drifts(found),
-        _commands(found),
-        _outages(found),
+        report_reliability.coverage(found),
+        report_reliability.excluded(found),
+        report_reliability.arrivals(found),
+        report_reliability.drifts(found),
+        report_reliability.commands(found),
+        report_reliability.outages(found),
     ]
     return [section for section in made if section is not None]
 
@@ -119,38 +110,24 @@ def _tiles(found: Reconciliation) -> tuple[Tile, ...]:
         before = f"{found.captured_before:,} the day before"
     return (
         Tile("orders", f"{captured:,}", before),
-        Tile("sold", _sold(found), "as the channels say"),
+        Tile("sold", report_money.sold(found), "as the channels say"),
         Tile("shipped", f"{shipped:,}", f"of {captured:,} so far"),
-        Tile("unexplained", *_unexplained_words(found), alarm=bool(found.unexplained)),
+        Tile(
+            "unexplained",
+            *report_differences.unexplained_words(found),
+            alarm=bool(found.unexplained),
+        ),
         Tile("oversold", f"{short:,}", "units", alarm=bool(short)),
     )
 
 
-def _unexplained_words(found: Reconciliation) -> tuple[str, str]:
-    """The figure that says more, and the other one below it."""
-    units = sum(abs(one.units) for one in found.unexplained)
-    money = _unexplained_money(found)
-    words = f"{units:,} unit" if units == 1 else f"{units:,} units"
-    only_units = units and not any(one.minor for one in found.unexplained)
-    return (words, money) if only_units else (money, words)
-
-
-def _sold(found: Reconciliation) -> str:
-    """Every channel once, however many ledgers it is compared with."""
-    totals: dict[str, int] = {}
-    for row in {(r["channel"], r["currency"]): r for r in found.money}.values():
-        totals[row["currency"]] = totals.get(row["currency"], 0) + row["captured"]
-    words = " + ".join(_money_words(v, c) for c, v in sorted(totals.items()))
-    return words or _money_words(0, found.currency)
-
-
 def _do_today(found: Reconciliation) -> Section:
     rows = [*_blind_spots(found), *_oversold_rows(found), *_overdue(found)]
-    rows += _unexplained_rows(found)
+    rows += report_differences.unexplained_rows(found)
     rows += [
         (
             str(row["members"]),
-            _age(found, row["since"]),
+            age(found, row["since"]),
             _reason(row) + _stake(found, row),
             f"{row['next_step']} Details: truecount holds {row['id']}",
         )
@@ -183,9 +160,9 @@ def _stake(found: Reconciliation, row: dict[str, Any]) -> str:
     if row["at_stake"]:
         said.append(f"at stake {exceptions.at_stake(row)}")
     if row["due"]:
-        said.append(f"first due {_clock(found, row['due'])}")
+        said.append(f"first due {clock(found, row['due'])}")
     if row["assignee"]:
-        said.append(f"{_plain(row['assignee'])} is on it")
+        said.append(f"{plain(row['assignee'])} is on it")
     return f" ({'; '.join(said)})" if said else ""
 
 
@@ -224,26 +201,10 @@ def _overdue(found: Reconciliation) -> list[tuple[str, ...]]:
     return [
         (
             str(len(late)),
-            _age(found, late[0]["ship_by"]),
+            age(found, late[0]["ship_by"]),
             f"past the channel's ship-by time: {names}",
             f"Ship or cancel. Details: truecount trace {late[0]['order']}",
         )
-    ]
-
-
-def _unexplained_rows(found: Reconciliation) -> list[tuple[str, ...]]:
-    groups: dict[str, list[Difference]] = {}
-    for one in found.unexplained:
-        groups.setdefault(one.what, []).append(one)
-    return [
-        (
-            str(len(group)),
-            _age(found, min((one.since for one in group if one.since), default="")),
-            f"unexplained: {what} ({', '.join(one.key for one in group[:3])}"
-            + (", …)" if len(group) > 3 else ")"),
-            "Compare both systems; the lines are below and in the CSV.",
-        )
-        for what, group in groups.items()
     ]
 
 
@@ -253,8 +214,8 @@ def _leave_soon(found: Reconciliation) -> Section | None:
     rows = tuple(
         (
             row["order"],
-            _clock(found, row["ship_by"]),
-            "OVERDUE" if row["overdue"] else _left(found, row["ship_by"]),
+            clock(found, row["ship_by"]),
+            "OVERDUE" if row["overdue"] else left(found, row["ship_by"]),
             row["state"],
         )
         for row in found.leave_soon[:SOON_MAX]
@@ -297,8 +258,8 @@ def _deadlines(found: Reconciliation) -> Section | None:
     )
 
 
-def _left_over(seconds: float) -> str:
-    return _seconds(seconds, least="min") if seconds >= 0 else f"{_seconds(-seconds)} late"
+def _left_over(time_s: float) -> str:
+    return seconds(time_s, least="min") if time_s >= 0 else f"{seconds(-time_s)} late"
 
 
 def _orders(found: Reconciliation) -> Section:
@@ -311,16 +272,16 @@ def _orders(found: Reconciliation) -> Section:
     ]
     if found.release_s:
         words.append(
-            f"From capture to the warehouse: half within {_seconds(found.release_s['half'])}, "
-            f"19 of 20 within {_seconds(found.release_s['p95'])}, the slowest "
-            f"{_seconds(found.release_s['longest'])}."
+            f"From capture to the warehouse: half within {seconds(found.release_s['half'])}, "
+            f"19 of 20 within {seconds(found.release_s['p95'])}, the slowest "
+            f"{seconds(found.release_s['longest'])}."
         )
     return Section(
         title="Orders",
         words=tuple(words),
         columns=("channel", *names),
         rows=rows,
-        numbers=_NUMBERS,
+        numbers=NUMBERS,
         bars=tuple(_bar(row) for row in found.orders),
     )
 
@@ -339,72 +300,6 @@ def _bar(row: dict[str, Any]) -> Bar:
     )
 
 
-def _money(found: Reconciliation) -> list[Section]:
-    """One table for each ledger. It may leave out the tax a marketplace remits itself."""
-    names = ("captured", "channel_tax", "sales_orders", "shipped", "invoiced", "cost")
-    heads = (
-        "channel",
-        "sold",
-        "tax by channel",
-        "booked",
-        "shipped",
-        "invoiced",
-        "cost",
-        "tie-out",
-    )
-    made = []
-    for ledger in sorted({row["ledger"] for row in found.money}):
-        own = [row for row in found.money if row["ledger"] == ledger]
-        rows = tuple(
-            (
-                f"{row['channel']} {row['currency']}",
-                *(f"{Money(row[name], row['currency']).amount:,}" for name in names),
-                row["tie_out"].replace("_", " "),
-            )
-            for row in own
-        )
-        made.append(
-            Section(
-                title=f"Money: the channels against {ledger}",
-                columns=heads,
-                rows=rows,
-                numbers=frozenset(range(1, 7)),
-                alarm=any(row["tie_out"] == "unexplained" for row in own),
-                toned=7,
-            )
-        )
-    return made
-
-
-def _refunds(found: Reconciliation) -> Section | None:
-    """What was given back of what was invoiced; not there on a day without any."""
-    if not found.refunds:
-        return None
-    rows = tuple(
-        (
-            f"{row['channel']} {row['currency']}",
-            row["ledger"],
-            f"{row['refunds']:,}",
-            *(
-                f"{Money(row[name], row['currency']).amount:,}"
-                for name in ("refunded", "channel_tax", "credited")
-            ),
-            row["tie_out"].replace("_", " "),
-        )
-        for row in found.refunds
-    )
-    return Section(
-        title="Refunds: the channels against the books",
-        columns=(
-            "channel", "ledger", "refunds", "given back", "tax by channel", "credited", "tie-out",
-        ),
-        rows=rows,
-        numbers=frozenset(range(2, 6)),
-        alarm=any(row["tie_out"] == "unexplained" for row in found.refunds),
-        toned=6,
-    )  # fmt: skip
-
-
 def _returns(found: Reconciliation) -> Section | None:
     """What is missing of open returns, and of how many; not there where none is open."""
     if not found.returns:
@@ -412,7 +307,7 @@ def _returns(found: Reconciliation) -> Section | None:
     rows = tuple(
         (
             f"{row['count']:,}",
-            _age(found, row["since"]),
+            age(found, row["since"]),
             row["what"],
             ", ".join(row["orders"][:5]) + (", …" if len(row["orders"]) > 5 else ""),
         )
@@ -427,38 +322,11 @@ def _returns(found: Reconciliation) -> Section | None:
     )
 
 
-def _differences(found: Reconciliation) -> Section:
-    if not found.differences:
-        return Section(title="Differences", words=("None: every copy agrees with its owner.",))
-    shown = found.differences[:ROWS_MAX]
-    more = len(found.differences) - len(shown)
-    return Section(
-        title="Differences",
-        words=(f"{more:,} more are in the attached CSV.",) if more > 0 else (),
-        columns=("kind", "what", "where", "units", "amount", "detail"),
-        rows=tuple(_difference(found, one) for one in shown),
-        numbers=frozenset({3, 4}),
-        alarm=bool(found.unexplained),
-        toned=0,
-    )
-
-
-def _difference(found: Reconciliation, one: Difference) -> tuple[str, ...]:
-    return (
-        one.kind.replace("_", " "),
-        one.what,
-        one.key,
-        f"{one.units:+,}" if one.units else "",
-        _money_words(one.minor, one.currency) if one.currency and one.minor else "",
-        f"{one.detail} (for {_age(found, one.since)})" if one.since else one.detail,
-    )
-
-
 def _waits(found: Reconciliation) -> Section | None:
     if not found.waits:
         return None
     rows = tuple(
-        (str(row["members"]), _age(found, row["since"]), row["reason"]) for row in found.waits
+        (str(row["members"]), age(found, row["since"]), row["reason"]) for row in found.waits
     )
     return Section(
         title="Waits by itself",
@@ -476,8 +344,8 @@ def _snoozed(found: Reconciliation) -> Section | None:
     rows = tuple(
         (
             str(row["members"]),
-            _age(found, row["since"]),
-            _clock(found, row["snoozed"]),
+            age(found, row["since"]),
+            clock(found, row["snoozed"]),
             _reason(row) + _stake(found, row),
         )
         for row in found.snoozed[:ROWS_MAX]
@@ -500,8 +368,8 @@ def _stopped(found: Reconciliation) -> Section | None:
             row["sku"],
             row["channel"],
             row["by"],
-            _clock(found, row["since"]),
-            _clock(found, row["until"]) if row["until"] else "resumed",
+            clock(found, row["since"]),
+            clock(found, row["until"]) if row["until"] else "resumed",
             row["reason"],
         )
         for row in found.stopped[:ROWS_MAX]
@@ -516,139 +384,6 @@ def _stopped(found: Reconciliation) -> Section | None:
         columns=("SKU", "on", "by", "since", "until", "why"),
         rows=rows,
     )
-
-
-def _coverage(found: Reconciliation) -> Section:
-    rows = tuple(
-        (
-            row["system"],
-            row["resource"].replace("_", " "),
-            _clock(found, row["as_of"]),
-            f"{row['rows']:,}",
-        )
-        for row in found.as_of
-    )
-    return Section(
-        title="As of",
-        words=tuple(f"NOT CHECKED: {what}" for what in found.not_checked),
-        columns=("system", "what", f"read as of ({found.zone.key})", "rows"),
-        rows=rows,
-        numbers=frozenset({3}),
-        alarm=bool(found.not_checked),
-    )
-
-
-def _arrivals(found: Reconciliation) -> Section | None:
-    names = ("received", "applied", "held", "ignored", "pending", "duplicates")
-    if not found.arrivals:
-        return None
-    return Section(
-        title="What arrived",
-        words=("received = applied + held + ignored + pending, for every system.",),
-        columns=("system", *names),
-        rows=tuple(
-            (system, *(f"{counts[name]:,}" for name in names))
-            for system, counts in sorted(found.arrivals.items())
-        ),
-        numbers=_NUMBERS,
-    )
-
-
-def _drifts(found: Reconciliation) -> Section | None:
-    """A field that came, went or changed its kind: nothing is held by it, and tomorrow may be."""
-    if not found.drifts:
-        return None
-    rows = tuple(
-        (row["system"], row["resource"], row["what"], row["path"], row["detail"], row["example"])
-        for row in found.drifts[:ROWS_MAX]
-    )
-    more = len(found.drifts) - len(rows)
-    return Section(
-        title="Their documents changed",
-        words=(
-            "Fields that are new, vanished or of another kind; `truecount mapping drift` says"
-            " which lines of ours read them." + (f" {more} more are there." if more > 0 else ""),
-        ),
-        columns=("system", "what", "change", "field", "detail", "first seen in"),
-        rows=rows,
-    )
-
-
-def _commands(found: Reconciliation) -> Section | None:
-    if not found.commands:
-        return None
-    names = ("asked", "done", "attempts", "dead")
-    return Section(
-        title="What was asked of others",
-        columns=("system", "command", *names),
-        rows=tuple(
-            (row["system"], row["kind"].replace("_", " "), *(f"{row[name]:,}" for name in names))
-            for row in found.commands
-        ),
-        numbers=frozenset(range(2, 6)),
-    )
-
-
-def _outages(found: Reconciliation) -> Section | None:
-    """Nothing was lost by it; it says why the day was late."""
-    if not found.outages:
-        return None
-    return Section(
-        title="Systems that were away",
-        columns=("system", "from", "until", "commands that waited", "sent by"),
-        rows=tuple(
-            (
-                row["system"],
-                _clock(found, row["since"]),
-                _clock(found, row["back_at"]) if row["back_at"] else "still away",
-                f"{row['waiting']:,}" if row["back_at"] else "",
-                _clock(found, row["ended_at"]) if row["ended_at"] else "not yet",
-            )
-            for row in found.outages[:ROWS_MAX]
-        ),
-        numbers=frozenset({3}),
-    )
-
-
-# ------------------------------------------------------------------ words
-
-
-def _money_words(minor: int, currency: str) -> str:
-    return f"{Money(minor, currency).amount:,} {currency}"
-
-
-def _age(found: Reconciliation, since: str) -> str:
-    if not since:
-        return ""
-    return _seconds(max(0.0, (found.made_at - unstamp(since)).total_seconds()), least="min")
-
-
-def _left(found: Reconciliation, until: str) -> str:
-    return _seconds((unstamp(until) - found.made_at).total_seconds(), least="min")
-
-
-def _seconds(seconds: float, *, least: str = "s") -> str:
-    """40 s, 7 min, 3 h, 4 d."""
-    if seconds < 90 and least == "s":
-        return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
-    for limit, unit, word in ((5400, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {word}"
-    return f"{seconds / 86_400:.0f} d"
-
-
-def _clock(found: Reconciliation, at: str | None) -> str:
-    """The company's own clock; with a date where it is not the day of the mail."""
-    if not at:
-        return "never"
-    local = unstamp(at).astimezone(found.zone)
-    if local.date() == found.made_at.astimezone(found.zone).date():
-        return f"{local:%H:%M}"
-    return f"{local.day} {local:%b %H:%M}"
-
-
-def _plain(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 # ------------------------------------------------------------------ the mail
@@ -679,28 +414,6 @@ def as_html(found: Reconciliation) -> str:
     return layout.page(sections(found), title=subject(found), footer=_footer(found))
 
 
-def as_csv(found: Reconciliation) -> str:
-    """Every difference, safe to open in a spreadsheet (T21)."""
-    heads = ["id", "kind", "what", "key", "units", "amount", "currency", "since", "detail"]
-    return layout.csv_text(
-        heads,
-        (
-            (
-                one.id,
-                one.kind,
-                one.what,
-                one.key,
-                one.units,
-                Money(one.minor, one.currency).amount if one.currency else "",
-                one.currency,
-                one.since,
-                one.detail,
-            )
-            for one in found.differences
-        ),
-    )
-
-
 def message(found: Reconciliation, *, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
     """The whole mail. Header words are cleaned first, or one bad name kills it (T20)."""
     mail = EmailMessage()
@@ -713,7 +426,9 @@ def message(found: Reconciliation, *, sender: str, recipients: tuple[str, ...]) 
     mail.set_content(as_text(found))
     mail.add_alternative(as_html(found), subtype="html")
     mail.add_attachment(
-        as_csv(found).encode("utf-8-sig"),  # without the mark a spreadsheet guesses the letters
+        report_differences.as_csv(found).encode(
+            "utf-8-sig"
+        ),  # without the mark a spreadsheet guesses the letters
         maintype="text",
         subtype="csv",
         filename=f"differences-{found.day}.csv",
@@ -739,10 +454,9 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
         "money": found.money,
         "refunds": found.refunds,
         "returns": found.returns,
-        "differences": [
-            {"id": one.id} | {name: getattr(one, name) for name in Difference.__slots__}
-            for one in found.differences
-        ],
+        "differences": [report_differences.as_json(one) for one in found.differences],
+        "excluded": found.excluded,
+        "unexplained_roll_forward": found.unexplained_rolled,
         "plan": found.plan_words,
         "needs_you": found.needs_you,
         "snoozed": found.snoozed,

@@ -39,7 +39,7 @@ def differences(connection: Connection, network: Network) -> list[Difference]:
                 Difference(
                     what=f"stock of {row.system}",
                     key=f"{row.sku} {row.location}",
-                    kind="unexplained",
+                    cause="unlisted",
                     detail=f"no longer listed by {row.system}; its last number, {units}, stands",
                     units=units,
                     since=row.missing_since,

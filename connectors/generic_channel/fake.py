@@ -37,8 +37,9 @@ class Fake:
     ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back), field ("gross":
     its quantity still contains the units of its own open orders), refuses_whole ("true": one bad
     row, and a stock write is refused without a word about which), silent_about (SKUs it takes and
-    says nothing of), accept_hours (so long it waits for an order to be accepted, then it cancels
-    it)."""
+    says nothing of), refuses (SKUs whose number it refuses), keeps (SKUs whose number it
+    acknowledges and does not change), accept_hours (so long it waits for an order to be accepted,
+    then it cancels it)."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -450,8 +451,12 @@ class Fake:
             return _error(422, "bad_request", "a row is not valid")
         now = self._now()
         results = [self._write(row, now) for row in rows]
-        silent = self._world.settings.get("silent_about", "").split(",")
+        silent = self._named("silent_about")
         return 200, {"results": [one for one in results if one["sku"] not in silent]}
+
+    def _named(self, setting: str) -> list[str]:
+        """SKUs of one setting."""
+        return self._world.settings.get(setting, "").split(",")
 
     def _write(self, row: Row, now: str) -> Row:
         listing = self._listings.get(row["sku"])
@@ -460,6 +465,10 @@ class Fake:
         quantity = row["quantity"] if "quantity" in row else listing["quantity"] + row["change"]
         if not isinstance(quantity, int) or quantity < 0:
             return {"sku": row["sku"], "status": "error", "message": "not a quantity"}
+        if row["sku"] in self._named("refuses"):
+            return {"sku": row["sku"], "status": "error", "message": "locked for a sale"}
+        if row["sku"] in self._named("keeps"):
+            return {"sku": row["sku"], "status": "ok", "quantity": quantity}
         before = self.shown(row["sku"])
         self._writes.append(
             {"sku": row["sku"], "quantity": quantity, "at": now, "shown_before": before}

@@ -27,7 +27,7 @@ Verb = Callable[[str, str], argparse.ArgumentParser]
 WORDS = (
     *("ids", "new_key", "hold", "inbox", "system", "resource", "full", "yes", "applied"),
     *("sku", "channel", "reason", "by", "until"),
-    *("order", "word", "name", "text", "for", "plan"),
+    *("order", "word", "name", "text", "for", "plan", "difference"),
 )
 
 
@@ -111,16 +111,25 @@ def _add_decisions(verb: Verb) -> None:
 
 def _add_marks(verb: Verb) -> None:
     """What a person says of an exception itself."""
-    assign = verb("assign", "say who is on an exception")
+    assign = verb("assign", "say who is on an exception, or on a difference")
     note = verb("note", "write down what is known of an exception")
     snooze = verb("snooze", "put an exception off: it does not alarm, and comes back by itself")
     for parser in (assign, note, snooze):
-        parser.add_argument("hold", type=int, metavar="ID", help="as `truecount holds` prints it")
+        kind = _hold_or_difference if parser is assign else int
+        parser.add_argument("hold", type=kind, metavar="ID", help="as `truecount holds` prints it")
         _by(parser)
+    written = verb("write-off", "a difference is nobody's any more, at the amount it has now")
+    written.add_argument("difference", metavar="ID", help="as `truecount differences` prints it")
+    _reason(written)
+    _plan(written)
     assign.add_argument("name", metavar="NAME")
     note.add_argument("text", metavar="TEXT")
     snooze.add_argument("--for", metavar="TIME", help="like 4h or 2d")
     snooze.add_argument("--until", metavar="TIME", help='like "2026-11-12 18:00"')
+
+
+def _hold_or_difference(text: str) -> int | str:
+    return text if text.startswith("d") else int(text)
 
 
 def _reason(parser: argparse.ArgumentParser) -> None:

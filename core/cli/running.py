@@ -11,7 +11,15 @@ from typing import Any, Literal, cast
 
 import uvloop
 
-from core import drift, mappings_in_force, retention, rules_in_force, serving, subscriptions
+from core import (
+    drift,
+    mappings_in_force,
+    noticing,
+    retention,
+    rules_in_force,
+    serving,
+    subscriptions,
+)
 from core.app import App, build
 from core.cli.opened import configured
 from core.cli.text import emit_json, table
@@ -77,6 +85,7 @@ async def _serve(config: Config) -> None:
         ("subscriptions", partial(subscriptions.ensure, app), subscriptions.EVERY_S),
         ("retention", partial(retention.forget, app), retention.EVERY_S),
         ("drift", partial(drift.watch, app), drift.EVERY_S),
+        ("differences", partial(noticing.look, app), noticing.EVERY_S),
         ("mappings", mappings_in_force.OnSave(app).look, mappings_in_force.LOOK_S),
     ]
     watchdog = Watchdog()

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 #: Raised by one with every change of a table, beside a revision in `migrations/versions`; a
 #: newer database refuses an older program.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 #: The oldest schema a state is brought up from.
 SCHEMA_OLDEST = 1
 #: Keys of `meta` that only a backup has: when it was taken, and which key sealed it.
@@ -178,6 +178,8 @@ orders = Table(
     Column("total_minor", Integer, nullable=False),
     # Tax inside the total that the marketplace remits itself: never posted as ours.
     Column("channel_tax_minor", Integer, nullable=False, server_default=text("0")),
+    Column("tax_minor", Integer),  # all tax inside the total; null in rows from before 0004
+    Column("units", Integer),  # of all its lines, as the channel counts them
     _instant("placed_at", nullable=False),
     _instant("captured_at", nullable=False),
     _instant("changed_at", nullable=False),
@@ -494,7 +496,10 @@ documents = Table(
     Column("total_minor", Integer),
     Column("tax_minor", Integer),
     Column("cost_minor", Integer),
+    Column("quantity", Integer),
+    _count("cancelled"),
     _instant("dated"),
+    _instant("first_at"),  # when it was first read
     _instant("seen_at", nullable=False),
 )
 Index("documents_of_order", documents.c.order_id)
@@ -933,6 +938,30 @@ reports = Table(
     _count("attempts"),
     _word("words", ""),
 )
+
+#: Differences as the daemon saw them, by their id. state: open | resolved (by a fact, `ended_at`).
+#: `said` is what of it was written off, by whom and why: another amount is another matter.
+differences = Table(
+    "differences",
+    metadata,
+    Column("id", String, primary_key=True),
+    _word("what"),
+    _word("key"),
+    _word("cause"),
+    _count("units"),
+    _count("minor"),
+    _word("currency", ""),
+    _instant("first_at", nullable=False),
+    _instant("last_at", nullable=False),
+    _instant("ended_at"),
+    _word("assignee", ""),
+    _word("said", ""),
+    _word("written_by", ""),
+    _word("reason", ""),
+    _instant("written_at"),
+    sqlite_with_rowid=False,
+)
+Index("differences_open", differences.c.first_at, sqlite_where=differences.c.ended_at.is_(None))
 
 #: Last run of everything the scheduler wakes: a dead scheduler is noticed.
 ticks = Table(

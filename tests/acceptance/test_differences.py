@@ -9,6 +9,7 @@ import orjson
 
 from core import report
 from core.clock import stamp
+from core.differences import Grace
 from core.reconcile import Difference, Reconciliation, compare
 from tests.flows.house import House, house
 
@@ -85,8 +86,8 @@ async def test_an_invoice_per_parcel_ties_by_its_sum(tmp_path: Path) -> None:
         assert (one.kind, one.minor) == ("unexplained", 800)
         await h.write(
             "INSERT INTO documents (system, external_id, kind, reference, order_id, currency,"
-            " total_minor, seen_at) SELECT system, 'rest', kind, reference, order_id, currency,"
-            " 800, seen_at FROM documents WHERE kind = 'invoice'"
+            " total_minor, seen_at, posted) SELECT system, 'rest', kind, reference, order_id,"
+            " currency, 800, seen_at, posted FROM documents WHERE kind = 'invoice'"
         )
         assert those(h, "invoice in books") == []
 
@@ -262,3 +263,75 @@ async def test_a_refund_that_is_held_is_explained(tmp_path: Path) -> None:
         await refunded(h, "20.01")
         [one] = those(h, "credit note in books")
         assert (one.kind, one.minor) == ("explained", 2001)
+
+
+# ------------------------------------------------------------------ what stands beside it
+
+
+async def test_what_is_in_flight_says_which_command_since_when_and_by_when(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=10)
+        h.faults("books", status=503)
+        await h.shop.place_order(lines=[{"sku": "TEA", "quantity": 2}])
+        await h.settle(30)
+        [one] = those(h, "sales order in books")
+        [row] = h.commands("book_order")
+        assert (one.kind, one.cause) == ("in_flight", "command_on_its_way")
+        assert (one.command, one.since, one.expected) == (
+            row["id"],
+            row["queued_at"],
+            row["due_at"],
+        )
+        assert "expected by " in " ".join(report.as_text(compared(h)).split())
+
+
+async def test_what_no_comparison_looks_at_is_counted_by_its_rule(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=10, MUG=5)
+        assert compared(h).excluded == []
+        h.books.set_stock("ROPE", "MAIN", 4)  # no warehouse has it
+        h.books._book("invoice", "INV", "by hand 17", total="9.00")
+        h.shop._listings["MUG"]["active"] = False
+        await h.settle(700)
+        found = {(one["system"], one["rule"]): one["count"] for one in compared(h).excluded}
+        assert found == {
+            ("shop", "listings that are not offered any more"): 1,
+            ("books", "stock copies of which no warehouse has a number"): 1,
+            ("books", "documents that carry no reference of ours"): 1,
+        }
+        assert "Not compared, by rule" in report.as_html(compared(h))
+        before = compared(h, TODAY - timedelta(days=1))
+        assert before.differences == compared(h).differences
+
+
+async def test_how_long_a_ledger_takes_is_learned_from_what_it_showed(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        at = h.clock.now()
+
+        def grace() -> Grace:
+            with h.app.store.read() as connection:
+                return Grace.of(connection, at)
+
+        async def acknowledged(first: int, last: int, shown_after_s: int) -> None:
+            done, shown = stamp(at), stamp(at + timedelta(seconds=shown_after_s))
+            for n in range(first, last):
+                await h.write(
+                    "INSERT INTO outbox (system, kind, lane, key, record, safe_by, state,"
+                    f" queued_at, due_at, done_at) VALUES ('books', 'book_invoice', 'x', 'k{n}',"
+                    f" '', 'lookup', 'done', '{done}', '{done}', '{done}')"
+                )
+                await h.write(
+                    "INSERT INTO documents (system, external_id, kind, reference, seen_at,"
+                    f" first_at) VALUES ('books', '{n}', 'invoice', 'k{n}', '{shown}', '{shown}')"
+                )
+
+        await acknowledged(0, 29, 1200)
+        assert grace().of_pair("books", "invoice") == timedelta(hours=3)  # too few have come
+        await acknowledged(29, 30, 1200)
+        assert grace().of_pair("books", "invoice") == timedelta(minutes=30)
+        assert grace().of_pair("books", "credit_note") == timedelta(hours=3)
+        await acknowledged(30, 200, 10)
+        await acknowledged(200, 201, 90_000)  # one in 200 teaches nothing
+        assert grace().of_pair("books", "invoice") == timedelta(minutes=30)
+        await acknowledged(201, 220, 90_000)
+        assert grace().of_pair("books", "invoice") == timedelta(hours=24)

@@ -22,7 +22,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from core import mailer, report
+from core import mailer, report, report_differences
 from core.config_types import Smtp
 from core.errors import InDoubt, Rejected, Retry
 from core.reconcile import Difference, Reconciliation
@@ -63,12 +63,12 @@ def a_day(**changes: object) -> Reconciliation:
              "cost": 331_000, "tie_out": "ties"},
         ],
         differences=[
-            Difference(what="stock shown on webshop", key="=HYPERLINK(\"x\")", kind="unexplained",
-                       detail="it acknowledged 4 and shows 6", units=2,
+            Difference(what="stock shown on webshop", key="=HYPERLINK(\"x\")",
+                       cause="changed_there", detail="it acknowledged 4 and shows 6", units=2,
                        since="2026-11-25T03:10:00.000000Z"),
-            Difference(what="stock shown on marketplace", key="LAMP", kind="explained",
+            Difference(what="stock shown on marketplace", key="LAMP", cause="rejected_write",
                        detail="quantity is required", units=-3),
-            Difference(what="sales order in books", key="webshop:#1042", kind="in_flight",
+            Difference(what="sales order in books", key="webshop:#1042", cause="command_on_its_way",
                        detail="book order is waiting: books does not answer", minor=12_480,
                        currency="USD", since="2026-11-25T06:12:00.000000Z"),
         ],
@@ -301,20 +301,22 @@ STARTERS = ["=1+1", "+1", "-2+3", "@SUM(A1)", "\tx", "\r=1", "\n=1", "\0=1", "\u
 def test_t21_no_text_of_the_csv_is_a_formula(start: str) -> None:
     day = a_day()
     evil = replace(day.differences[0], key=start, what=start, detail=start)
-    [row] = csv.DictReader(io.StringIO(report.as_csv(a_day(differences=[evil])), newline=""))
+    [row] = csv.DictReader(
+        io.StringIO(report_differences.as_csv(a_day(differences=[evil])), newline="")
+    )
     assert row["key"][0] == row["what"][0] == row["detail"][0] == "'"
     assert "\0" not in row["key"]
 
 
 def test_t21_no_cell_of_the_csv_is_a_formula() -> None:
-    assert "'=HYPERLINK" in report.as_csv(a_day())
-    assert ",-3," in report.as_csv(a_day())  # a real negative number stays a number
+    assert "'=HYPERLINK" in report_differences.as_csv(a_day())
+    assert ",-3," in report_differences.as_csv(a_day())  # a real negative number stays a number
 
 
 def test_every_difference_keeps_its_id_from_day_to_day() -> None:
     one = a_day().differences[0]
-    assert one.id == replace(one, kind="in_flight", detail="other words", units=7).id
-    assert one.id in report.as_csv(a_day())
+    assert one.id == replace(one, cause="orders_not_read", detail="other words", units=7).id
+    assert one.id in report_differences.as_csv(a_day())
     assert len({d.id for d in a_day().differences}) == 3
 
 

@@ -174,7 +174,9 @@ HISTORY = {
     "ticks.began_at", "ticks.ok_at",  # core/rules_in_force.py
     "returns.opened_at", "returns.custody_at", "returns.money_at", "returns.closed_at",
     "refunds.seen_at", "invoiced.at", "waivers.at", "handovers.at", "holds.snoozed_until",
-    "deadlines.met_at",
+    "deadlines.met_at", "documents.first_at",
+    "differences.first_at", "differences.last_at", "differences.ended_at",
+    "differences.written_at",
     "health.at",  # core/breaker.py counts by the monotonic clock
 }  # fmt: skip
 #: … and those of other clocks, and watermarks in their words.

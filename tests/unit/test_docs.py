@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core import coming_back, handover
+from core.causes import CAUSES
 from core.lifecycle import NEXT, blockers
 from core.model import Order, OrderLine, Payment
 from core.money import Money
@@ -76,6 +77,16 @@ def test_every_cause_that_holds_an_order_is_in_the_table() -> None:
         for blocker in re.findall(r"Blocker\((.*?)\n    *\)", source, re.DOTALL):
             known |= set(re.findall(r"cause=f?\"(\w+)", blocker))
     assert written == known | {handover.LEFT_IN_PART}
+
+
+def test_the_causes_of_differences_are_those_of_the_code() -> None:
+    section = text("reconciliation.md").partition("\n## Causes")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \| ([^|]+) \| ([^|]+) \|$", section, re.MULTILINE)
+    assert [(code, kind.replace(" ", "_"), says) for code, kind, says, _ in rows] == [
+        (one.code, one.kind, one.meaning) for one in CAUSES.values()
+    ]
+    steps = {code: step.strip("`") for code, _, _, step in rows}
+    assert steps == {one.code: one.next_step.rstrip(".") or "-" for one in CAUSES.values()}
 
 
 def test_the_table_of_returns_is_the_one_of_the_code() -> None:

@@ -88,6 +88,26 @@ CREATE TABLE delays (
 	at VARCHAR(27) NOT NULL, 
 	PRIMARY KEY (system, kind)
 );
+CREATE TABLE differences (
+	id VARCHAR NOT NULL, 
+	what VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	cause VARCHAR NOT NULL, 
+	units INTEGER DEFAULT 0 NOT NULL, 
+	minor INTEGER DEFAULT 0 NOT NULL, 
+	currency VARCHAR DEFAULT '' NOT NULL, 
+	first_at VARCHAR(27) NOT NULL, 
+	last_at VARCHAR(27) NOT NULL, 
+	ended_at VARCHAR(27), 
+	assignee VARCHAR DEFAULT '' NOT NULL, 
+	said VARCHAR DEFAULT '' NOT NULL, 
+	written_by VARCHAR DEFAULT '' NOT NULL, 
+	reason VARCHAR DEFAULT '' NOT NULL, 
+	written_at VARCHAR(27), 
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID;
+CREATE INDEX differences_open ON differences (first_at) WHERE ended_at IS NULL;
 CREATE TABLE divided (
 	sku VARCHAR NOT NULL, 
 	since VARCHAR(27) NOT NULL, 
@@ -106,7 +126,10 @@ CREATE TABLE documents (
 	total_minor INTEGER, 
 	tax_minor INTEGER, 
 	cost_minor INTEGER, 
+	quantity INTEGER, 
+	cancelled INTEGER DEFAULT 0 NOT NULL, 
 	dated VARCHAR(27), 
+	first_at VARCHAR(27), 
 	seen_at VARCHAR(27) NOT NULL, 
 	PRIMARY KEY (system, external_id)
 );
@@ -365,6 +388,8 @@ CREATE TABLE orders (
 	currency VARCHAR NOT NULL, 
 	total_minor INTEGER NOT NULL, 
 	channel_tax_minor INTEGER DEFAULT 0 NOT NULL, 
+	tax_minor INTEGER, 
+	units INTEGER, 
 	placed_at VARCHAR(27) NOT NULL, 
 	captured_at VARCHAR(27) NOT NULL, 
 	changed_at VARCHAR(27) NOT NULL, 
