@@ -57,9 +57,8 @@ def test_without_a_bug_the_same_copy_passes(copy: Path, examples: int) -> None:
 
 
 def test_no_two_bugs_are_the_same_and_each_changes_something() -> None:
-    assert (
-        len({bug.name for bug in BUGS}) == len({(bug.file, bug.new) for bug in BUGS}) == len(BUGS)
-    )
+    changes = {(bug.file, bug.old, bug.new) for bug in BUGS}
+    assert len({bug.name for bug in BUGS}) == len(changes) == len(BUGS)
     assert all(bug.old != bug.new for bug in BUGS)
 
 
