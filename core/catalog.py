@@ -16,8 +16,11 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from core import (
+    by_person,
+    cancelling,
     commands,
     deadlines,
+    fulfillment,
     gross,
     holds,
     order_rows,
@@ -231,7 +234,22 @@ def take_fact(work: Work, system: str, record: Cancellation | Return | ParcelEve
         deadlines.return_said(work, system, record, order_id)
     elif isinstance(record, Cancellation) and order_id is not None:
         deadlines.wish_said(work, system, record, order_id)
+        _wish_said(work, record, order_rows.by_id(work, order_id))
     return "applied"
+
+
+def _wish_said(work: Work, wish: Cancellation, row: Any) -> None:
+    """A buyer's wish that came by itself: a person's, until the channel says what became of it."""
+    if cancelling.is_wish(wish):
+        cancelling.show_wish(work, row)
+        return
+    if row.doc is None:
+        return
+    order = order_rows.read(work, row)
+    if not cancelling.open_wishes(work, row, order):
+        cancelling.wish_is_over(work, row)
+    if by_person.wish_said(work, row, order):
+        fulfillment.reconsider(work, row.id)
 
 
 def _order_of_fact(

@@ -81,6 +81,13 @@ def accepted(work: Work, order_id: int) -> None:
         _end(work, row, "met", work.now)
 
 
+def answered(work: Work, order_id: int, wish: str) -> None:
+    """The channel has our answer to a buyer's wish."""
+    row = _row(work, order_id, (DeadlineKind.CANCEL_DECISION.value, wish))
+    if row is not None and row.state == "open":
+        _end(work, row, "met", work.now)
+
+
 def wish_said(work: Work, system: str, wish: Cancellation, order_id: int) -> None:
     """A cancellation that came by itself."""
     due = _decision(work, system, DeadlineKind.CANCEL_DECISION, wish.decide_by)
@@ -351,7 +358,7 @@ def _act(work: Work, order: Row[Any], row: Row[Any], term: Term, hold_id: int) -
         and order.state not in _ENDED
         and not by_person.is_stopped(work, order)
     ):
-        by_person.stop(work, order, by=BY, reason=words)
+        by_person.stop(work, order, by=BY, reason=words, what=by_person.CANCELLED)
 
 
 #: Who stops an order or puts somebody on it, where nobody did so by hand.
@@ -375,7 +382,8 @@ _NEXT = {
     DeadlineKind.SHIP: _SHIP,
     DeadlineKind.HANDOVER: _SHIP,
     DeadlineKind.DELIVER: "Ask the courier where the parcels are, and tell the buyers.",
-    DeadlineKind.CANCEL_DECISION: "Answer it on the channel: cancel the order there, or refuse.",
+    DeadlineKind.CANCEL_DECISION: "`truecount grant ORDER` or `truecount refuse ORDER`; where the"
+    " channel takes no answer from us, answer it there.",
     DeadlineKind.RETURN_DECISION: "Answer it on the channel: allow the return there, or refuse.",
     DeadlineKind.NDR_DECISION: "Tell the courier: another attempt, another address, or back.",
     DeadlineKind.AUTO_CANCEL: _SHIP,

@@ -25,7 +25,7 @@ from core.clock import stamp, unstamp
 from core.lifecycle import State
 from core.model import BookInvoice, CancelFulfillment, CancelOrder, Order
 from core.money import Money
-from core.store.schema import claims, lines, shipments
+from core.store.schema import claims, lines, outbox, shipments
 from core.work import Work
 
 # ------------------------------------------------------------------ nothing of it waits
@@ -133,22 +133,38 @@ def cancel(work: Work, row: Row[Any], before: Order, order: Order) -> None:
 
 def ask_for_it_back(work: Work, row: Row[Any], reason: str) -> None:
     """The warehouse was asked for it and is asked to let it be: it decides (S15)."""
-    key = _cancel_key(row)
+    key = _cancel_key(row, row.asked)
     record = CancelFulfillment(reference=key, target=row.asked, reason=reason)
     ships = work.network.locations[row.location].ships
     commands.ask(work, ships, "cancel_fulfillment", record, order_id=row.id)
 
 
-def _cancel_key(row: Row[Any]) -> str:
+def asked_back(work: Work, row: Row[Any], asked: str) -> str:
+    """The state of the command that asks a warehouse to let be what it was asked under this key;
+    "" where none does."""
+    own = outbox.c
+    found: str | None = work.connection.execute(
+        select(own.state).where(
+            own.order_id == row.id,
+            own.kind == "cancel_fulfillment",
+            own.key == _cancel_key(row, asked),
+        )
+    ).scalar_one_or_none()
+    return found or ""
+
+
+def _cancel_key(row: Row[Any], asked: str) -> str:
     """Of the revision that is cancelled: each ask has one cancel."""
-    revision = row.asked.rpartition(":")[2]
+    revision = asked.rpartition(":")[2]
     return commands.key_of(row.system, row.external_id, "cancel_fulfillment", revision)
 
 
 def wanted_again(work: Work, row: Row[Any]) -> None:
     """The channel wants a cancelled order after all: a cancel nobody has heard of is recalled."""
     if row.asked:
-        taking_back.take_back(work, row, _cancel_key(row), "the channel wants the order again")
+        taking_back.take_back(
+            work, row, _cancel_key(row, row.asked), "the channel wants the order again"
+        )
 
 
 def finish_cancel(work: Work, order_id: int) -> None:
@@ -159,7 +175,8 @@ def finish_cancel(work: Work, order_id: int) -> None:
     for line in order_rows.lines_of(work, order_id):
         cancel_units(work, line, line.ordered - line.cancelled - line.consumed)
     holds.close_member(work, "order", str(order_id))
-    taking_back.unwanted(work, row, "accept_order")
+    for kind in ("accept_order", "cancel_order", "answer_cancellation"):
+        taking_back.unwanted(work, row, kind)
     if any(line.claimed + line.consumed for line in order_rows.lines_of(work, order_id)):
         order_rows.set_state(work, row, State.SHIPPED)  # a part has left; its return is expected
         credit_notes.never_invoiced(work, row)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, literal_column, select, update
+from sqlalchemy import Row, bindparam, exists, func, literal_column, select, update
 
 from core import (
     acceptance,
@@ -33,7 +33,7 @@ from core.errors import Hold
 from core.lifecycle import State
 from core.model import BookOrder, DeadlineKind, FulfillOrder, Order, QuantityLine
 from core.store.hot import Hot
-from core.store.schema import claims, items, orders
+from core.store.schema import claims, items, orders, outbox
 from core.work import Work
 
 #: A warehouse that keeps reporting stock it cannot find is asked this often, then a person.
@@ -84,7 +84,8 @@ def _ask(work: Work, row: Row[Any], order: Order, own: list[Row[Any]], *, held: 
     """Ask the warehouse for what is claimed. Nothing waits: closed. Asked too often: a person."""
     units = _open_units(work, row.id)
     if not units and not any(line.short for line in own):
-        if own and not held:
+        # What holds it kept the rest back, and the rest is wanted no more.
+        if own and (not held or any(line.consumed for line in own)):
             endings.close_if_all_left(work, row.id)
         return
     asks = commands.asked_before(work, row.id, "fulfill_order")
@@ -113,10 +114,54 @@ def reconsider(work: Work, order_id: int) -> None:
     advance(work, order_id)
 
 
+# ------------------------------------------------------------------ the warehouse lets it be
+
+
+def let_be(work: Work, order_id: int) -> None:
+    """The warehouse lets an order be, and every parcel is heard of: it is over, waits for the
+    person who stopped it, or is asked for again as its channel wants it now (S31)."""
+    before = order_rows.by_id(work, order_id)
+    if endings.asked_back(work, before, before.asked) != "done":
+        return
+    if not stock.is_heard_of(work, before):
+        return  # `after_parcels` comes back to it
+    if by_person.let_go(work, before):
+        edits.let_go(work, order_rows.by_id(work, order_id), before.asked)
+        reconsider(work, order_id)
+    elif before.state != State.SHIPPED or not lifecycle.lives(order_rows.read(work, before)):
+        endings.finish_cancel(work, order_id)
+
+
+def after_parcels(work: Work, system: str) -> None:
+    """All parcels of this warehouse were read: what it let be since is decided."""
+    for row in _LET_BE(work.connection).all():
+        place = work.network.locations.get(row.location)
+        if place is not None and place.ships == system:
+            let_be(work, row.id)
+
+
+_LET_BE = Hot(
+    select(orders.c.id, orders.c.location)
+    .where(
+        # Written so that its index is found.
+        orders.c.state.in_([literal_column("'held'"), literal_column("'released'")]),
+        orders.c.asked != literal_column("''"),
+        exists().where(
+            outbox.c.order_id == orders.c.id,
+            outbox.c.kind == literal_column("'cancel_fulfillment'"),
+            outbox.c.state == literal_column("'done'"),
+        ),
+    )
+    .order_by(orders.c.id)
+)
+
+
 def _too_often(work: Work, row: Row[Any], asks: int) -> bool:
-    """Each time a person has looked and accepted, it may be asked for as often again."""
+    """Each time a person has looked and accepted, it may be asked for as often again. What the
+    warehouse let be at our wish was not in vain."""
     if asks < ASKS_MAX:
         return False
+    asks -= commands.asked_before(work, row.id, "cancel_fulfillment")
     return asks >= ASKS_MAX * (1 + holds.times_closed(work, holds.late("short", row)))
 
 

@@ -102,9 +102,15 @@ def _claimed(
             select(func.coalesce(func.sum(claims.c.units), 0))
             .join(orders, orders.c.id == claims.c.order_id)
             .join(lines, lines.c.id == claims.c.line_id)
-            .where(sold_as_it, state, orders.c.system == system)
+            .where(sold_as_it, state, *_lives_on(system))
         ).scalar_one()
     )
+
+
+def _lives_on(system: str) -> tuple[ColumnElement[bool], ...]:
+    """Of its orders it holds units for; those of one it has cancelled it sells again, even while
+    a warehouse has still to let it be."""
+    return (orders.c.system == system, orders.c.cancelled_at.is_(None))
 
 
 def _has_left_untold(system: str) -> ColumnElement[bool]:
@@ -127,6 +133,6 @@ def _short(work: Work, system: str, sold_as_it: ColumnElement[bool]) -> int:
         work.connection.execute(
             select(func.coalesce(func.sum(lines.c.short), 0))
             .join(orders, orders.c.id == lines.c.order_id)
-            .where(sold_as_it, lines.c.short > 0, orders.c.system == system)
+            .where(sold_as_it, lines.c.short > 0, *_lives_on(system))
         ).scalar_one()
     )

@@ -183,6 +183,11 @@ def is_refunded(order: Order) -> bool:
     return order.complete and order.payment is Payment.REFUNDED
 
 
+def lives(order: Order) -> bool:
+    """Its channel wants something of it: it is not cancelled, refunded whole, or emptied."""
+    return order.cancelled_at is None and not is_refunded(order) and not wants_nothing(order)
+
+
 def blockers(
     order: Order,
     *,

@@ -71,6 +71,18 @@ class Party(StrEnum):
     SYSTEM = "system"
 
 
+class CancelReason(StrEnum):
+    """Why a seller cancels, in the words that a channel's own are mapped from. What an operator
+    writes besides never leaves: it may name the buyer."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    BUYER = "buyer"
+    ADDRESS = "address"
+    PAYMENT = "payment"
+    FRAUD = "fraud"
+    OTHER = "other"
+
+
 class RequestState(StrEnum):
     REQUESTED = "requested"
     ACCEPTED = "accepted"
@@ -583,7 +595,8 @@ class BookCreditNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
-    """To an ERP (or a channel): the sale will not happen, or not these lines of it."""
+    """To an ERP: the sale will not happen, or not these lines of it. To the order's channel: please
+    cancel it; there `order_reference` is empty and `reason` one of `CancelReason`."""
 
     reference: str
     order_reference: str
@@ -591,6 +604,20 @@ class CancelOrder:
     number: str
     reason: str = ""
     lines: tuple[QuantityLine, ...] = ()
+    extras: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCancellation:
+    """To the order's channel: the buyer's wish is granted, or it is not (any more)."""
+
+    reference: str
+    order: str
+    number: str
+    request: str  # the channel's key of the wish
+    granted: bool
+    shipped: bool = False  # why it is not: its units have left
+    extras: dict[str, str] = field(default_factory=dict)
 
 
 Ask = (
@@ -603,6 +630,7 @@ Ask = (
     | BookInvoice
     | BookCreditNote
     | CancelOrder
+    | AnswerCancellation
 )
 
 #: Command kinds and the record each carries. A manifest's `accepts` uses these words.
@@ -616,6 +644,7 @@ COMMANDS: dict[str, type[Ask]] = {
     "book_invoice": BookInvoice,
     "book_credit_note": BookCreditNote,
     "cancel_order": CancelOrder,
+    "answer_cancellation": AnswerCancellation,
 }
 
 #: The numbers of DESIGN section 1; each has exactly one owner per scope.

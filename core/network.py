@@ -34,7 +34,10 @@ TELLS: Mapping[str, tuple[str, ...]] = {
     "book_invoice": ("order",),
     "book_credit_note": ("order",),
     "cancel_order": ("order",),
+    "answer_cancellation": ("order",),
 }
+#: What the owner of an order itself is asked: no reader of it could do so.
+ASKS_OWNER = ("cancel_order", "answer_cancellation")
 
 
 _STRICTEST: tuple[Policy, ...] = ("split", "adaptive", "shared")
@@ -90,9 +93,11 @@ class Owners:
         return writer != "" and self.owner.get((number, scope)) == writer
 
     def may_tell(self, kind: str, system: str, *, channel: str, location: str) -> bool:
-        """Whether this command may go to `system`: only to a reader of what it tells."""
+        """Whether this command may go to `system`: it reads what is told, or owns what is asked."""
         if kind not in TELLS:
             raise InvariantBroken(f"core/network.py does not say which numbers {kind} tells")
+        if kind in ASKS_OWNER and self.may_write("order", channel, system):
+            return True
         scopes = {"channel": channel, "location": location, "company": COMPANY}
         return any(
             system in self.readers.get((number, scopes[NUMBERS[number]]), ())

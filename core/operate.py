@@ -386,7 +386,10 @@ _BY_WORDS: dict[str, Callable[[App, dict[str, Any]], Awaitable[dict[str, Any]]]]
     "resume-sell": _resume_sell,
     "release": operate_orders.release,
     "by-hand": operate_orders.done_by_hand,
+    "hold": operate_orders.hold,
     "cancel": operate_orders.cancel,
+    "grant": operate_orders.grant,
+    "refuse": operate_orders.refuse,
     "assign": operate_holds.assign,
     "note": operate_holds.note,
     "snooze": operate_holds.snooze,
@@ -395,5 +398,8 @@ _BY_WORDS: dict[str, Callable[[App, dict[str, Any]], Awaitable[dict[str, Any]]]]
 VERBS = frozenset(_BY_WORDS) | {"sweep", "reload", "accept", "map"}
 #: Verbs of which a plan can be asked.
 PLANNED = frozenset(
-    {"retry", "discard", "replay", "accept", "release", "by-hand", "cancel", "map", "write-off"}
+    {
+        *("retry", "discard", "replay", "accept", "map", "write-off"),
+        *("release", "by-hand", "hold", "cancel", "grant", "refuse"),
+    }
 )

@@ -82,6 +82,7 @@ def columns(work: Work, system: str, order: Order) -> dict[str, Any]:
         "channel_tax_minor": lifecycle.tax_total(order, Collector.MARKETPLACE).minor,
         "tax_minor": lifecycle.tax_total(order).minor,
         "units": sum(line.quantity for line in order.lines),
+        "cancelled_at": stamp(order.cancelled_at) if order.cancelled_at else None,
         "placed_at": stamp(order.placed_at),
         "changed_at": stamp(work.now),
         "ship_by": stamp(min(ship_by)) if ship_by else None,

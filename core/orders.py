@@ -12,12 +12,13 @@ from sqlalchemy import Row, insert, update
 
 from core import (
     by_hand,
+    by_person,
+    cancelling,
     commands,
     deadlines,
     edits,
     endings,
     fulfillment,
-    holds,
     lifecycle,
     order_rows,
     quotas,
@@ -28,7 +29,7 @@ from core.clock import stamp
 from core.copies import keep_copy
 from core.errors import Hold
 from core.lifecycle import State
-from core.model import Order, RequestState
+from core.model import Order
 from core.store.schema import orders
 from core.work import Work
 
@@ -110,7 +111,7 @@ def _capture(work: Work, system: str, order: Order) -> str:
         fulfillment.claim_units(work, order_id)
     fulfillment.advance(work, order_id)
     if _wishes(order):
-        _show_wish(work, order_id)
+        cancelling.show_wish(work, order_rows.by_id(work, order_id))
     return "applied"
 
 
@@ -141,6 +142,7 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
             endings.wanted_again(work, row)
         if by_hand.look(work, order_rows.by_id(work, row.id)):
             return "applied"
+        by_person.wish_said(work, row, order)
         taking_back.reopen(work, row)
         row = order_rows.by_id(work, row.id)
         edits.follow_lines(work, row, order)
@@ -159,27 +161,13 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
 
 
 def _wishes(order: Order) -> set[str]:
-    return {wish.key for wish in order.cancellations if wish.state is RequestState.REQUESTED}
+    return {wish.key for wish in order.cancellations if cancelling.is_wish(wish)}
 
 
 def _follow_wish(work: Work, row: Row[Any], before: Order, order: Order) -> None:
     """It is shown when it is new, and gone when the channel says so."""
     wishes = _wishes(order)
     if not wishes:
-        holds.close_cause(work, holds.late("cancel_requested", row), "order", str(row.id))
+        cancelling.wish_is_over(work, row)
     elif wishes - _wishes(before):
-        _show_wish(work, row.id)
-
-
-def _show_wish(work: Work, order_id: int) -> None:
-    """A buyer's wish is a flag: it cancels nothing by itself, and a person decides in time."""
-    row = order_rows.by_id(work, order_id)
-    if row.state in (State.CANCELLED, State.SHIPPED):
-        return
-    holds.hold_order(
-        work,
-        row,
-        cause=holds.late("cancel_requested", row),
-        reason="the buyer asks the channel to cancel this order",
-        next_step="Cancel it on the channel before the warehouse ships it, or let it go on.",
-    )
+        cancelling.show_wish(work, order_rows.by_id(work, row.id))

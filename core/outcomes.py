@@ -13,16 +13,20 @@ from sqlalchemy import Row, select
 from core import (
     acceptance,
     by_person,
+    cancelling,
     claim_moves,
     deadlines,
+    edits,
     endings,
     fulfillment,
     holds,
+    lifecycle,
     order_rows,
     taking_back,
 )
 from core.contract import Receipt
 from core.lifecycle import State
+from core.network import ASKS_OWNER
 from core.store.schema import claims
 from core.work import Work
 
@@ -42,16 +46,12 @@ def done(work: Work, command: Row[Any], receipt: Receipt) -> None:
     if command.kind == "fulfill_order":
         _accepted(work, command, receipt)
     elif command.kind == "cancel_fulfillment":
-        _let_go(work, command)
+        fulfillment.let_be(work, command.order_id)
     elif command.kind == acceptance.KIND:
         deadlines.accepted(work, command.order_id)
         fulfillment.reconsider(work, command.order_id)
-
-
-def _let_go(work: Work, command: Row[Any]) -> None:
-    """The warehouse will not ship it: it is over, or waits for the person who stopped it."""
-    if not by_person.let_go(work, order_rows.by_id(work, command.order_id)):
-        endings.finish_cancel(work, command.order_id)
+    elif command.kind == cancelling.ANSWER:
+        deadlines.answered(work, command.order_id, cancelling.wish_of(command.key))
 
 
 def _accepted(work: Work, command: Row[Any], receipt: Receipt) -> None:
@@ -84,18 +84,39 @@ def _accepted(work: Work, command: Row[Any], receipt: Receipt) -> None:
 
 
 #: What a channel is told of an order, and refuses once it has cancelled it.
-_OF_CHANNEL = ("confirm_shipment", acceptance.KIND)
+_OF_CHANNEL = ("confirm_shipment", acceptance.KIND, *ASKS_OWNER)
 
 
-def _is_cancelled(work: Work, command: Row[Any]) -> bool:
+def _is_over(work: Work, command: Row[Any]) -> bool:
+    """It was told to a channel that has cancelled the order itself."""
+    if command.kind not in _OF_CHANNEL:
+        return False
     row = order_rows.by_id(work, command.order_id)
-    return row.doc is not None and order_rows.read(work, row).cancelled_at is not None
+    if row.doc is None or row.system != command.system:
+        return False
+    return order_rows.read(work, row).cancelled_at is not None
+
+
+def _keeps(work: Work, command: Row[Any], words: str) -> bool:
+    """The warehouse packs on what the channel has changed and still wants: nothing stands still for
+    that, and what differs is shown (S31)."""
+    row = order_rows.by_id(work, command.order_id)
+    if row.doc is None or by_person.is_stopped(work, row):
+        return False
+    order = order_rows.read(work, row)
+    if order.cancelled_at is not None or lifecycle.is_refunded(order):
+        return False
+    taking_back.discard(work, command, f"the warehouse keeps the order: {words}")
+    edits.kept(work, row, words)
+    return True
 
 
 def refused(work: Work, command: Row[Any], words: str) -> None:
     """The owner refuses for good: the lane stops, a person reads its words."""
-    if command.kind in _OF_CHANNEL and _is_cancelled(work, command):
+    if _is_over(work, command):
         taking_back.discard(work, command, f"the channel has cancelled this order: {words}")
+        return
+    if command.kind == "cancel_fulfillment" and _keeps(work, command, words):
         return
     work.steps.add(
         5,

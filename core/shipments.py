@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, update
 
 from core import (
-    by_person,
     claim_moves,
     commands,
     edits,
@@ -56,7 +55,7 @@ def take_shipment(work: Work, system: str, shipment: Shipment) -> str:
     if shipment.state == "waiting":
         return "ignored"
     if shipment.state == "cancelled":
-        return _cancelled(work, system, order_id)
+        return _cancelled(work, system, order_id, shipment.reference)
     if _known(work, system, shipment.key):
         return "same"
     order = order_rows.by_id(work, order_id)
@@ -131,15 +130,17 @@ def _known(work: Work, system: str, external_id: str) -> bool:
     )
 
 
-def _cancelled(work: Work, system: str, order_id: int) -> str:
+def _cancelled(work: Work, system: str, order_id: int, reference: str) -> str:
     """The warehouse itself gave up the order. A net number has its units back: while the
     channel still wants them they are subtracted again (H16)."""
     row = order_rows.by_id(work, order_id)
     if row.state in (State.CANCELLED, State.SHIPPED):
         return "same"
+    if row.asked and row.asked != reference:
+        return "same"  # of an earlier ask; it packs what it was asked for since
+    if endings.asked_back(work, row, reference) not in ("", "dead", "discarded"):
+        return "same"  # its answer to that says the same
     order = order_rows.read(work, row)
-    if by_person.is_stopped(work, row) and order.cancelled_at is None:
-        return "same"  # we asked for it, and its answer says the same
     if order.cancelled_at is not None or lifecycle.wants_nothing(order):
         endings.finish_cancel(work, order_id)
         return "applied"

@@ -33,6 +33,7 @@ from core.store.schema import (
     items,
     lines,
     orders,
+    outbox,
     published,
     stock,
 )
@@ -230,13 +231,33 @@ def end_claims(work: Work, sku: str, location: str) -> None:
 def _parcels_are_heard(work: Work, row: Row[Any]) -> bool:
     """Were all parcels read since the last one, and decided? Until then what is missing in it
     may have left in an earlier one, and would be asked for twice (S10)."""
-    ships = work.network.locations[row.location].ships
+    return row.shipped_seen_at is None or _heard_since(work, row.location, row.shipped_seen_at)
+
+
+def _heard_since(work: Work, location: str, at: str) -> bool:
+    ships = work.network.locations[location].ships
     began = _PARCELS_READ(work.connection, system=ships).one_or_none()
-    if began is None or row.shipped_seen_at is None:
+    if began is None:
         return True  # they are not read; what is said of them comes by itself
-    if began[0] is None or began[0] <= row.shipped_seen_at:
+    if began[0] is None or began[0] <= at:
         return False
     return not inbox.waits(work.connection, ships, "shipment")
+
+
+def is_heard_of(work: Work, row: Row[Any]) -> bool:
+    """Was every parcel read since the warehouse let this order be, and decided? A part may have
+    left just before: it would be sold, or asked for, once more (S15)."""
+    at = _LET_GO(work.connection, order_id=row.id).scalar_one()
+    return at is None or _heard_since(work, row.location, at)
+
+
+_LET_GO = Hot(
+    select(func.max(outbox.c.done_at)).where(
+        outbox.c.order_id == bindparam("order_id"),
+        outbox.c.kind == literal_column("'cancel_fulfillment'"),
+        outbox.c.state == literal_column("'done'"),
+    )
+)
 
 
 _PARCELS_READ = Hot(

@@ -226,6 +226,7 @@ class Sweep:
         readings.after_pass(work, resource.system, resource.name, asked.began)
         if resource.name == "shipment":
             stock.after_parcels(work, resource.system)
+            fulfillment.after_parcels(work, resource.system)
         fulfillment.go_on(work)
         oversold.confirm(work, resource.system)
         work.finish()

@@ -28,7 +28,7 @@ def take_back(work: Work, row: Row[Any], key: str, why: str) -> bool:
     asked = work.connection.execute(
         select(outbox).where(outbox.c.order_id == row.id, outbox.c.key == key)
     ).all()
-    if not asked or just_restored(work) or not all(_never_left(work, one) for one in asked):
+    if not asked or just_restored(work) or not all(never_left(work, one) for one in asked):
         return False
     for one in asked:
         end(work, one, "taken_back", why)
@@ -46,15 +46,16 @@ def reopen(work: Work, row: Row[Any]) -> None:
 
 
 def unwanted(work: Work, row: Row[Any], kind: str) -> None:
-    """The channel has cancelled the order: it wants no tracking and no acceptance any more, and
-    refuses them for good."""
+    """The channel has cancelled the order: it wants no tracking, no acceptance and no answer any
+    more, and refuses them for good."""
+    own = outbox.c
     rows = work.connection.execute(
-        select(outbox).where(outbox.c.order_id == row.id, outbox.c.kind == kind)
+        select(outbox).where(own.order_id == row.id, own.system == row.system, own.kind == kind)
     ).all()
     for one in rows:
         if one.state == "dead":
             discard(work, one, "the channel has cancelled this order")
-        elif _never_left(work, one):
+        elif never_left(work, one):
             end(work, one, "taken_back", "the channel has cancelled this order")
 
 
@@ -83,7 +84,8 @@ def end(work: Work, command: Row[Any], state: str, why: str) -> None:
         handover.show(work, command.order_id)
 
 
-def _never_left(work: Work, command: Row[Any]) -> bool:
+def never_left(work: Work, command: Row[Any]) -> bool:
+    """It was never tried, and nothing of its lane waits behind it."""
     if command.state not in ("queued", handover.PLANNED) or command.attempts:
         return False
     behind = work.connection.execute(

@@ -50,6 +50,8 @@ class Fake:
         self._orders: dict[str, Row] = {}
         self._shipments: dict[str, list[Row]] = {}
         self._acceptances: dict[str, list[Row]] = {}
+        self._answers: dict[str, list[Row]] = {}
+        self._wished: dict[str, None] = {}  # orders that a buyer asked to cancel
         self._refunds: list[Row] = []  # oldest first
         self._returns: list[Row] = []
         self._changes: list[str] = []  # order ids, oldest change first
@@ -122,16 +124,7 @@ class Fake:
         row = self._order(order)
         if row["state"] in ("cancelled", "shipped"):
             raise NotPossible(f"order {order} is {row['state']}")
-        for line in row["lines"]:
-            wanted = units.get(line["id"], line["quantity"])
-            more = wanted - line["quantity"]
-            if more > max(0, self.shown(line["sku"])):
-                raise SoldOut(f"{line['sku']} has not {more} more")
-            self._take(line["sku"], more)
-            line["quantity"] = wanted
-            line["tax"] = self._tax(Decimal(line["unit_price"]) * wanted)
-        amounts = [Decimal(line["unit_price"]) * line["quantity"] for line in row["lines"]]
-        row["total"] = str((sum(amounts, Decimal(0)) + Decimal(row["shipping"])).quantize(CENT))
+        self._units(row, units)
         self._touch(row)
         if push:
             await self._push("order.changed", row)
@@ -144,6 +137,35 @@ class Fake:
             raise NotPossible(f"order {order} is {row['state']}")
         self._cancel(row, reason)
         await self._push("order.cancelled", row)
+        return row
+
+    async def wish(
+        self, order: str, units: Mapping[str, int] | None = None, *, hours: float = 0
+    ) -> Row:
+        """The buyer asks to cancel it, or so many units by line id; to be answered within
+        `hours`, and granted by itself then. 0: it waits for ever."""
+        row = self._order(order)
+        if row["state"] in ("cancelled", "shipped"):
+            raise NotPossible(f"order {order} is {row['state']}")
+        wish: Row = {"id": f"{order}-C{len(row['cancellations']) + 1}", "by": "buyer"}
+        wish |= {"state": "requested", "reason": "changed my mind"}
+        wish["lines"] = [{"line": line, "quantity": n} for line, n in (units or {}).items()]
+        if hours:
+            wish["decide_by"] = _instant(self._world.now() + timedelta(hours=hours))
+        row["cancellations"].append(wish)
+        self._wished[order] = None
+        self._touch(row)
+        await self._push("order.changed", row)
+        return wish
+
+    async def withdraw(self, order: str) -> Row:
+        """The buyer wants it after all."""
+        row = self._order(order)
+        for wish in row["cancellations"]:
+            if wish["state"] == "requested":
+                wish["state"] = "withdrawn"
+        self._touch(row)
+        await self._push("order.changed", row)
         return row
 
     async def ship_by_hand(self, order: str) -> Row:
@@ -338,6 +360,7 @@ class Fake:
             "tax_included": True,
             "buyer": buyer or _BUYER,
             "lines": lines,
+            "cancellations": [],
         }
         self._orders[order["id"]] = order
         return order
@@ -396,6 +419,14 @@ class Fake:
                 return 200, {"acceptances": self._acceptances.get(order, [])}
             case ["POST", "orders", order, "acceptances"] if order in self._orders:
                 return self._post_acceptance(self._orders[order], body)
+            case ["GET", "orders", order, "cancellations"] if order in self._orders:
+                return 200, {"cancellations": self._orders[order]["cancellations"]}
+            case ["POST", "orders", order, "cancellations"] if order in self._orders:
+                return self._post_cancellation(self._orders[order], body)
+            case ["GET", "orders", order, "answers"] if order in self._orders:
+                return 200, {"answers": self._answers.get(order, [])}
+            case ["POST", "orders", order, "answers"] if order in self._orders:
+                return self._post_answer(self._orders[order], body)
             case ["GET", "orders", order, "shipments"] if order in self._orders:
                 return 200, {"shipments": self._shipments.get(order, [])}
             case ["POST", "orders", order, "shipments"] if order in self._orders:
@@ -489,14 +520,84 @@ class Fake:
         self._touch(order)
         return 201, row
 
-    def _lapse(self) -> None:
-        """As marketplaces do: an order that nobody accepted in time is cancelled."""
-        if not self._world.settings.get("accept_hours"):
+    def _post_cancellation(self, order: Row, body: bytes) -> Answer:
+        """The seller cancels it, or so many units of some lines."""
+        sent = orjson.loads(body)
+        rows = order["cancellations"]
+        if any(row.get("reference") == sent.get("reference") for row in rows):
+            return _error(409, "duplicate_reference", "this cancellation is there already")
+        if order["state"] in ("cancelled", "shipped"):
+            return _error(422, order["state"], f"the order is {order['state']}")
+        if sent.get("reason") not in _REASONS:
+            return _error(422, "no_reason", "say why, in one of our words")
+        units = {row["line"]: row["quantity"] for row in sent.get("lines", ())}
+        if any(n > self._line(order, line)["quantity"] for line, n in units.items()):
+            return _error(422, "too_many", "so many units were not ordered")
+        row = {**sent, "id": f"{order['id']}-C{len(rows) + 1}", "by": "seller"}
+        rows.append(row | {"state": "completed"})
+        self._take_out(order, units, sent["reason"])
+        return 201, rows[-1]
+
+    def _post_answer(self, order: Row, body: bytes) -> Answer:
+        """The seller answers what its buyer asks."""
+        sent = orjson.loads(body)
+        rows = self._answers.setdefault(order["id"], [])
+        if any(row["reference"] == sent.get("reference") for row in rows):
+            return _error(409, "duplicate_reference", "this answer is there already")
+        wishes = [one for one in order["cancellations"] if one["id"] == sent.get("request")]
+        if not wishes or wishes[0]["state"] != "requested":
+            return _error(422, "not_open", "nobody asks that (any more)")
+        rows.append({**sent, "id": f"{wishes[0]['id']}-A"})
+        if sent["granted"]:
+            self._grant(order, wishes[0])
+        else:
+            wishes[0]["state"] = "refused"
+            self._touch(order)
+        return 201, rows[-1]
+
+    def _grant(self, order: Row, wish: Row) -> None:
+        wish["state"] = "completed"
+        units = {row["line"]: row["quantity"] for row in wish["lines"]}
+        self._take_out(order, units, "the buyer asked for it")
+
+    def _take_out(self, order: Row, units: Mapping[str, int], reason: str) -> None:
+        """So many units by line; of none, or of all, the order is cancelled."""
+        left = {line["id"]: line["quantity"] - units.get(line["id"], 0) for line in order["lines"]}
+        if not units or not any(left.values()):
+            self._cancel(order, reason)
             return
-        for row in self._orders.values():
-            waits = row["state"] == "open" and not row.get("accepted", True)
-            if waits and row["accept_by"] <= self._now():
+        self._units(order, left)
+        self._touch(order)
+
+    def _line(self, order: Row, line: str) -> Row:
+        return next((row for row in order["lines"] if row["id"] == line), {"quantity": 0})
+
+    def _lapse(self) -> None:
+        """As marketplaces do: an order that nobody accepted in time is cancelled, and a buyer's
+        wish that nobody answered in time is granted."""
+        now = self._now()
+        waits = self._orders if self._world.settings.get("accept_hours") else self._wished
+        for row in [self._orders[order] for order in waits]:
+            if row["state"] in ("cancelled", "shipped"):
+                continue
+            if not row.get("accepted", True) and row["accept_by"] <= now:
                 self._cancel(row, "not accepted in time")
+            for wish in row["cancellations"]:
+                if wish["state"] == "requested" and wish.get("decide_by", "9") <= now:
+                    self._grant(row, wish)
+
+    def _units(self, row: Row, units: Mapping[str, int]) -> None:
+        """Other units of some lines, at the same prices."""
+        for line in row["lines"]:
+            wanted = units.get(line["id"], line["quantity"])
+            more = wanted - line["quantity"]
+            if more > max(0, self.shown(line["sku"])):
+                raise SoldOut(f"{line['sku']} has not {more} more")
+            self._take(line["sku"], more)
+            line["quantity"] = wanted
+            line["tax"] = self._tax(Decimal(line["unit_price"]) * wanted)
+        amounts = [Decimal(line["unit_price"]) * line["quantity"] for line in row["lines"]]
+        row["total"] = str((sum(amounts, Decimal(0)) + Decimal(row["shipping"])).quantize(CENT))
 
     def _cancel(self, row: Row, reason: str) -> None:
         row.update(state="cancelled", cancelled_at=self._now(), cancel_reason=reason)
@@ -522,6 +623,10 @@ class Fake:
         order["state"] = "shipped" if sent.get("complete", True) else "part_shipped"
         self._touch(order)
         return 201, row
+
+
+#: Why a seller may cancel.
+_REASONS = ("out_of_stock", "buyer", "address", "payment", "fraud", "other")
 
 
 def _instant(at: datetime) -> str:

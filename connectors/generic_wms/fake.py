@@ -54,6 +54,7 @@ class Order:
     lines: list[Row]
     body: Row
     state: str = "open"  # open | part_shipped | shipped | cancelled
+    begun: bool = False  # somebody picks it
     movement: int = 0
     left: list[int] = field(default_factory=list)  # units of each line still to ship
 
@@ -189,6 +190,10 @@ class Fake:
             parcel.append(min(left, free.get(key, 0)))
             free[key] = free.get(key, 0) - parcel[-1]
         return await self._leave(order, parcel, "Plain Parcel", tracking, complete=True)
+
+    def begin(self, reference: str) -> None:
+        """Picking has begun: it lets nothing of this order be any more."""
+        self._waiting(reference).begun = True
 
     async def cancel(self, reference: str) -> Row:
         """Somebody in the warehouse gives the order up."""
@@ -472,6 +477,8 @@ class Fake:
             return _refused(409, "already_cancelled", "it is cancelled already")
         if order.state == "shipped":
             return _refused(409, "already_shipped", "it has left the house")
+        if order.begun:
+            return _refused(409, "being_picked", "it is being picked")
         self._cancel(order)
         await self._shipment(order, "cancelled", [0] * len(order.lines), "", "")
         return JSONResponse(self._order_row(order))

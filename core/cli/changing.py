@@ -19,6 +19,7 @@ from core.clock import SystemClock
 from core.config import Config
 from core.daemon import Lock
 from core.errors import ConfigError, Problem, Retry, TruecountError
+from core.model import CancelReason
 from core.serving import token_path
 
 FINE = 0
@@ -27,7 +28,7 @@ Verb = Callable[[str, str], argparse.ArgumentParser]
 WORDS = (
     *("ids", "new_key", "hold", "inbox", "system", "resource", "full", "yes", "applied"),
     *("sku", "channel", "reason", "by", "until"),
-    *("order", "word", "name", "text", "for", "plan", "difference"),
+    *("order", "word", "name", "text", "for", "plan", "difference", "short", "because"),
 )
 
 
@@ -97,15 +98,24 @@ def _add_decisions(verb: Verb) -> None:
         parser.add_argument("order", nargs="?", metavar="SYSTEM:ORDER", help="one order")
         parser.add_argument("--hold", type=int, metavar="ID", help="all orders of one exception")
         _reason(parser)
-    cancel = verb("cancel", "keep an order back, ask the warehouse for it; its channel ends it")
-    cancel.add_argument("order", metavar="SYSTEM:ORDER")
-    _reason(cancel)
+    hold = verb("hold", "keep an order back, and ask the warehouse for it")
+    cancel = verb("cancel", "the same; and its channel, once no warehouse has it, to cancel it")
+    grant = verb("grant", "cancel an order as its buyer wishes: the channel is answered")
+    refuse = verb("refuse", "do not cancel as its buyer wishes: the channel is answered")
+    ends = (hold, cancel, grant, refuse)
+    for parser in ends:
+        parser.add_argument("order", metavar="SYSTEM:ORDER")
+        _reason(parser)
+    cancel.add_argument("--short", action="store_true", help="only units that no stock covers")
+    cancel.add_argument(
+        "--because", choices=[*CancelReason], help="what the channel is told; default: other"
+    )
     named = verb("map", "say which item a system means by a word: written into the items file")
     named.add_argument("system", metavar="SYSTEM")
     named.add_argument("word", metavar="WORD", help="as the system writes it, letter for letter")
     named.add_argument("sku", metavar="SKU", help="yours")
     _by(named)
-    for parser in (release, by_hand, cancel, named):
+    for parser in (release, by_hand, *ends, named):
         _plan(parser)
 
 

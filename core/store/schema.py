@@ -180,6 +180,7 @@ orders = Table(
     Column("channel_tax_minor", Integer, nullable=False, server_default=text("0")),
     Column("tax_minor", Integer),  # all tax inside the total; null in rows from before 0004
     Column("units", Integer),  # of all its lines, as the channel counts them
+    _instant("cancelled_at"),  # on its channel; a warehouse may have it still
     _instant("placed_at", nullable=False),
     _instant("captured_at", nullable=False),
     _instant("changed_at", nullable=False),
@@ -193,6 +194,7 @@ orders = Table(
 )
 Index("orders_placed", orders.c.placed_at)
 Index("orders_number", orders.c.number)
+Index("orders_open", orders.c.id, sqlite_where=orders.c.state.in_(["held", "released"]))
 
 #: ordered = claimed + short + consumed + cancelled, all >= 0, at every commit (G6). A line of
 #: a kit has one row for each component: `kit` is its SKU, `parent` the key of the channel's

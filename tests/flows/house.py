@@ -539,7 +539,7 @@ class House:
             line["quantity"]
             for order in self.depot.orders()
             for line in order["left"]
-            if line["sku"] == sku
+            if line["sku"] == sku and order["state"] in _WAITS  # what it is done with is short
         )
 
     def bought(self, sku: str) -> int:

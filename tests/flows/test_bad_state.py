@@ -181,7 +181,8 @@ HISTORY = {
 }  # fmt: skip
 #: … and those of other clocks, and watermarks in their words.
 THEIRS = {
-    "orders.placed_at", "orders.ship_by", "claims.accepted_as_of", "claims.shipped_as_of",
+    "orders.placed_at", "orders.cancelled_at", "orders.ship_by",
+    "claims.accepted_as_of", "claims.shipped_as_of",
     "stock.as_of", "movements.as_of", "shipments.shipped_at", "documents.dated",
     "inbox.since", "cursors.since", "refunds.refunded_at", "deadlines.at",
 }  # fmt: skip

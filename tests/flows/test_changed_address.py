@@ -27,9 +27,27 @@ async def released(h: House) -> dict[str, Any]:
     return order
 
 
-async def test_h42_an_address_changed_after_release_is_a_persons(tmp_path: Path) -> None:
+async def picked(h: House) -> dict[str, Any]:
+    """The warehouse lets it be no more."""
+    order = await released(h)
+    h.depot.begin(h.waiting())
+    return order
+
+
+async def test_h42_an_address_changed_after_release_is_told_anew(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         order = await released(h)
+        await moved(h, order, street="Another Street 9")
+        await h.settle()
+        first, second = h.asked()
+        assert (first["state"], second["state"]) == ("cancelled", "open")
+        assert "Another Street 9" in str(second)
+        assert (h.state("shop", order), h.causes()) == ("released", [])
+
+
+async def test_h42_an_address_changed_after_release_is_a_persons(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        order = await picked(h)
         street = order["buyer"]["street"]
         await moved(h, order, street="Another Street 9")
         assert h.causes() == [CAUSE]
@@ -72,7 +90,7 @@ async def test_h42_an_address_changed_before_release_is_the_one_that_is_told(
 
 async def test_h42_a_parcel_that_left_for_the_old_address_stays_a_persons(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
-        order = await released(h)
+        order = await picked(h)
         await moved(h, order, street="Another Street 9")
         await h.depot.ship(h.waiting())
         await h.settle()
@@ -88,7 +106,7 @@ async def test_h42_stopped_and_released_again_it_is_told_the_new_address(tmp_pat
         order = await released(h)
         await moved(h, order, street="Another Street 9")
         name = f"shop:{order['id']}"
-        await h.operate("cancel", order=name, by="Ann", reason="another address")
+        await h.operate("hold", order=name, by="Ann", reason="another address")
         await h.settle()
         await h.operate("release", order=name, by="Ann", reason="goes to the new one")
         await h.settle()
@@ -102,7 +120,7 @@ async def test_h42_the_rest_is_told_the_new_address_and_what_has_left_is_still_s
     tmp_path: Path,
 ) -> None:
     async with house(tmp_path) as h:
-        order = await released(h)
+        order = await picked(h)
         await moved(h, order, street="Another Street 9")
         h.depot.count("TEA", "EAST", 1)  # the other one is broken
         await h.depot.short_pick(h.waiting())

@@ -155,15 +155,99 @@ async def test_h42_an_edit_before_release_follows_each_line(tmp_path: Path) -> N
         assert h.books.documents()[0]["total"] == "10.00"
 
 
-async def test_h42_s31_an_edit_after_release_is_a_persons(tmp_path: Path) -> None:
+async def test_h42_s31_an_edit_after_release_is_asked_for_anew(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await h.sells(TEA=5)
         order = await h.shop.place_order("TEA", 2)
         await h.settle()
+        for units in (1, 4):
+            await h.edit("shop", order, units)
+            await h.settle()
+            assert (h.causes(), h.state("shop", order)) == ([], "released")
+            assert h.promised("TEA") == units
+        assert [o["state"] for o in h.asked()] == ["cancelled", "cancelled", "open"]
+        await h.depot.ship(h.waiting())
+        await h.settle(120)
+        assert (h.state("shop", order), h.sellable("TEA")) == ("shipped", 1)
+
+
+async def test_h42_s31_an_edit_while_it_is_picked_is_a_persons(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        h.depot.begin(h.waiting())
         await h.edit("shop", order, 1)
         await h.settle()
         assert h.causes() == ["late:edited:shop:S000001"]
+        assert "which keeps it as it was: cancel_fulfillment: it is being picked" in h.one(
+            "SELECT reason FROM holds"
+        )
         assert [o["state"] for o in h.asked()] == ["open"]
+        assert h.command("cancel_fulfillment")["state"] == "discarded"
+
+
+async def test_h42_units_that_are_nowhere_keep_nothing_back_that_is_packed(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 4)
+        await h.settle()
+        await h.edit("shop", order, 6)
+        await h.settle()
+        assert h.causes() == ["late:edited:shop:S000001"]
+        assert h.commands("cancel_fulfillment") == []
+
+
+async def test_s15_a_part_that_left_before_the_warehouse_let_be_is_not_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    """Found by the machine of lives: the parcel had not been read, and left once more."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=9)
+        order = await h.shop.place_order("TEA", 4)
+        await h.settle()
+        h.lost_pushes.add("depot")
+        await h.depot.ship(h.waiting(), [{"sku": "TEA", "quantity": 1}], complete=False)
+        await h.edit("shop", order, 3)
+        await h.now()
+        assert [o["state"] for o in h.asked()] == ["cancelled"]
+        await h.settle(150)
+        assert h.line("shop", order)[:4] == (4, 2, 0, 1)
+        assert [line["quantity"] for line in h.asked()[1]["lines"]] == [2]
+
+
+async def test_what_left_before_it_was_taken_off_is_a_persons(tmp_path: Path) -> None:
+    """Found by the machine of lives: the other line was packed again, and nobody was told."""
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5, MUG=5)
+        wanted = [{"sku": "TEA", "quantity": 1}, {"sku": "MUG", "quantity": 1}]
+        order = await h.shop.place_order(lines=wanted)
+        await h.settle()
+        h.lost_pushes.add("depot")
+        await h.depot.ship(h.waiting(), [{"sku": "TEA", "quantity": 1}], complete=False)
+        await h.edit("shop", order, 0, 1)
+        await h.settle(150)
+        assert h.causes() == ["late:edited:shop:S000001"]
+        assert "units have left" in h.one("SELECT reason FROM holds WHERE closed_at IS NULL")
+        await h.depot.ship(h.waiting())
+        await h.settle(150)
+        assert (h.state("shop", order), h.causes()) == ("shipped", ["late:edited:shop:S000001"])
+
+
+async def test_s15_what_is_said_late_of_an_earlier_ask_ends_no_later_one(tmp_path: Path) -> None:
+    async with house(tmp_path) as h:
+        await h.sells(TEA=5)
+        order = await h.shop.place_order("TEA", 2)
+        await h.settle()
+        await h.edit("shop", order, 3)
+        await h.settle()
+        h.depot.begin(h.waiting())
+        h.lost_pushes.add("depot")
+        await h.edit("shop", order, 0)
+        [first] = [p for p in h.depot.shipments() if p["state"] == "cancelled"]
+        first["version"] = h.depot._version = h.depot._version + 1  # read once more
+        await h.settle(150)
+        assert h.promised("TEA") == 3
 
 
 async def test_units_freed_by_a_cancel_go_to_the_order_that_waited(tmp_path: Path) -> None:
@@ -484,10 +568,11 @@ async def test_s15_a_parcel_that_had_left_before_the_agreed_cancel_is_still_coun
         await h.depot.ship(h.waiting(), [{"sku": "TEA", "quantity": 1}], complete=False)
         await h.shop.cancel(order["id"])
         await h.now()
-        assert h.state("shop", order) == "cancelled"
+        # It lets be what it has; until its parcels are read nobody knows what that is.
+        assert (h.state("shop", order), h.sellable("TEA")) == ("released", 2)
         h.faults("depot")
         await h.settle(120)
-        assert h.line("shop", order) == (3, 0, 0, 1, 2)
+        assert (h.state("shop", order), h.line("shop", order)) == ("shipped", (3, 0, 0, 1, 2))
         assert h.causes() == ["late:cancelled:shop:S000001"]
         assert h.sellable("TEA") == h.shop.shown("TEA") == 4
 
@@ -500,6 +585,7 @@ async def test_h42_units_the_warehouse_was_asked_for_are_sold_to_nobody_after_an
         watch(h)
         order = await h.shop.place_order("TEA", 4)
         await h.settle()
+        h.depot.begin(h.waiting())
         await h.edit("shop", order, 1)
         await h.settle()
         assert h.line("shop", order) == (4, 4, 0, 0, 0)
@@ -541,6 +627,7 @@ async def test_h42_units_added_after_release_are_not_claimed_while_the_payment_i
         watch(h)
         order = await h.shop.place_order("TEA", 2)
         await h.settle()
+        h.depot.begin(h.waiting())
         await h.edit("shop", order, 3)
         order["payment"] = "pending"
         await h.edit("shop", order, 3)
@@ -572,6 +659,7 @@ async def test_h42_a_line_added_after_release_is_asked_for_when_the_first_has_le
         await h.sells(TEA=5, MUG=5)
         order = await h.shop.place_order("TEA", 2)
         await h.settle()
+        h.depot.begin(h.waiting())
         order["lines"].append({**order["lines"][0], "id": "2", "sku": "MUG", "quantity": 1})
         await h.edit("shop", order, 2, 1)
         await h.settle()
@@ -592,6 +680,7 @@ async def test_h42_an_edit_and_a_payment_that_is_gone_in_one_revision_hold_the_o
         await h.sells(TEA=5)
         order = await h.shop.place_order("TEA", 2)
         await h.settle()
+        h.depot.begin(h.waiting())
         order["payment"] = "pending"
         await h.edit("shop", order, units)
         await h.settle()
@@ -604,6 +693,7 @@ async def test_h42_a_difference_a_person_accepted_is_not_shown_again(tmp_path: P
         await h.sells(TEA=5)
         order = await h.shop.place_order("TEA", 2)
         await h.settle()
+        h.depot.begin(h.waiting())
         await h.edit("shop", order, 1)
         await h.now()
         names = [row["name"] for row in h.rows("SELECT name FROM steps WHERE order_id = 1")]

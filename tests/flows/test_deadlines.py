@@ -216,7 +216,7 @@ async def test_escalate_puts_somebody_on_it_even_where_it_was_put_off(tmp_path: 
         assert (row["cause"], row["assignee"]) == (f"{CAUSE}missed:ship:shop", "Ann")
 
 
-async def test_cancel_stops_what_no_warehouse_has_and_its_units_stay_claimed(
+async def test_cancel_ends_on_its_channel_what_no_warehouse_has(
     tmp_path: Path,
 ) -> None:
     async with agreed(tmp_path, f"{SHIP}, policy: cancel}}\n") as h:
@@ -225,12 +225,10 @@ async def test_cancel_stops_what_no_warehouse_has_and_its_units_stay_claimed(
         await pass_(h, 48.1)
         await h.settle(5)
         assert h.state("shop", order) == "held"
-        assert [one for one in h.causes() if "operator" in one] == [
-            f"late:operator:shop:{order['id']}"
-        ]
-        await h.shop.pay(order["id"])
-        await h.settle(5)
-        assert h.asked() == []
+        assert f"late:cancelled_by_us:shop:{order['id']}" in h.causes()
+        await h.settle(120)
+        assert (h.state("shop", order), h.asked()) == ("cancelled", [])
+        assert h.shop.orders()[0]["cancel_reason"] == "other"
         [step] = h.rows("SELECT data FROM steps WHERE name = 'operator.stopped_order'")
         assert BY in step["data"]
 
@@ -562,7 +560,7 @@ async def test_an_order_stopped_before_it_was_accepted_is_not_accepted(tmp_path:
         order = await h.shop.place_order("TEA", 1)
         await h.app.intake.run_once()
         name = f"shop:{order['number']}"
-        await h.operate("cancel", order=name, by="Ann", reason="fraud")
+        await h.operate("hold", order=name, by="Ann", reason="fraud")
         h.faults("shop")
         await h.settle(120)
         assert (h.wires["shop"].count(ACCEPT), h.asked()) == (0, [])

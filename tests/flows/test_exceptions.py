@@ -258,7 +258,7 @@ async def test_map_into_a_folder_nobody_may_write_says_the_row_to_add(h: House) 
     assert (h.folder / "items.yaml").read_text() == text
 
 
-# ------------------------------------------------------------------ release, cancel
+# ------------------------------------------------------------------ release, hold
 
 
 async def test_release_lets_an_unpaid_order_go_on_by_a_persons_word(h: House) -> None:
@@ -330,10 +330,10 @@ async def test_release_is_refused_where_a_fact_is_missing(h: House) -> None:
         await h.operate("release", order="shop:#000001", by="Ann")
 
 
-async def test_cancel_before_release_keeps_the_order_back_and_its_units(h: House) -> None:
+async def test_hold_before_release_keeps_the_order_back_and_its_units(h: House) -> None:
     order = await h.shop.place_order("TEA", 2, payment="pending")
     await h.settle(5)
-    await h.operate("cancel", order="shop:#000001", reason="looks like fraud", by="Ann")
+    await h.operate("hold", order="shop:#000001", reason="looks like fraud", by="Ann")
     await h.shop.pay(order["id"])
     await h.settle(60)
     assert h.state("shop", order) == "held"
@@ -348,10 +348,10 @@ async def test_cancel_before_release_keeps_the_order_back_and_its_units(h: House
     assert h.causes() == []
 
 
-async def test_cancel_after_release_asks_the_warehouse_and_the_channel_ends_it(h: House) -> None:
+async def test_hold_after_release_asks_the_warehouse_and_the_channel_ends_it(h: House) -> None:
     order = await h.shop.place_order("TEA", 2)
     await h.settle(30)
-    await h.operate("cancel", order="shop:#000001", reason="looks like fraud", by="Ann")
+    await h.operate("hold", order="shop:#000001", reason="looks like fraud", by="Ann")
     await h.settle(60)
     assert [one["state"] for one in h.asked()] == ["cancelled"]
     assert h.state("shop", order) == "held"
@@ -371,7 +371,7 @@ async def test_the_channel_may_cancel_while_the_warehouse_is_asked(h: House) -> 
     order = await h.shop.place_order("TEA", 2)
     await h.settle(30)
     h.faults("depot", down=True)
-    await h.operate("cancel", order="shop:#000001", reason="looks like fraud", by="Ann")
+    await h.operate("hold", order="shop:#000001", reason="looks like fraud", by="Ann")
     await h.shop.cancel(order["id"])
     await h.settle(60)
     h.faults("depot")
@@ -384,7 +384,7 @@ async def test_the_channel_may_cancel_while_the_warehouse_is_asked(h: House) -> 
 async def test_a_stopped_order_that_is_released_is_asked_for_again(h: House) -> None:
     order = await h.shop.place_order("TEA", 2)
     await h.settle(30)
-    await h.operate("cancel", order="shop:#000001", reason="looks like fraud", by="Ann")
+    await h.operate("hold", order="shop:#000001", reason="looks like fraud", by="Ann")
     await h.settle(60)
     await h.operate("release", order="shop:#000001", reason="it was not", by="Ann")
     await h.settle(60)
@@ -400,12 +400,12 @@ async def test_a_warehouse_that_has_shipped_says_so_on_the_exception(h: House) -
     await h.settle(30)
     h.lost_pushes.add("depot")
     await h.depot.ship(h.waiting())
-    await h.operate("cancel", order="shop:#000001", reason="looks like fraud", by="Ann")
+    await h.operate("hold", order="shop:#000001", reason="looks like fraud", by="Ann")
     await h.settle(5)
     assert "the warehouse has it already" in view(h, "late:operator")["reason"]
     await h.settle(120)
     with pytest.raises(Unknown, match="is shipped: nothing of it can be stopped"):
-        await h.operate("cancel", order="shop:#000001", reason="again", by="Ann")
+        await h.operate("hold", order="shop:#000001", reason="again", by="Ann")
 
 
 # ------------------------------------------------------------------ --plan
@@ -449,7 +449,8 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "map": ("map", {"system": "shop", "word": "Tee", "sku": "TEA", "by": "Ann"}),
     "retry": ("retry", {}),
     "discard": ("discard", {"ids": [2], "reason": "by hand", "by": "Ann"}),
-    "cancel": ("cancel", {"order": "shop:#000004", "reason": "fraud", "by": "Ann"}),
+    "hold": ("hold", {"order": "shop:#000004", "reason": "fraud", "by": "Ann"}),
+    "cancel": ("cancel", {"order": "shop:#000001", "reason": "fraud", "by": "Ann"}),
 }
 
 

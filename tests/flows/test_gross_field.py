@@ -214,3 +214,20 @@ def _bought(h: House) -> int:
 def _nothing_is_shown_twice(h: House) -> None:
     shown = h.shop.shown("TEA") + h.market.shown("TEA")
     assert _bought(h) + shown <= h.seen["received"]
+
+
+async def test_what_it_has_cancelled_is_on_top_no_more_while_a_warehouse_has_it(
+    tmp_path: Path,
+) -> None:
+    """Found by chance: until the warehouse answered, the unit was shown twice."""
+    async with house(tmp_path, fields=GROSS) as h:
+        await h.sells(TEA=9)
+        order = await h.shop.place_order("TEA", 4)
+        await h.settle(70)
+        h.faults("depot", down=True)
+        await h.shop.cancel(order["id"])
+        await h.settle(70)
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (5, 5)
+        h.faults("depot")
+        await h.settle(700)
+        assert (h.shop.shown("TEA"), h.market.shown("TEA")) == (9, 9)

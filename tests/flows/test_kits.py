@@ -275,6 +275,7 @@ async def test_h43_while_one_component_is_missing_no_other_of_its_kit_is_claimed
         await opened(h, "GIFT", TEA=5, MUG=9)
         order = await h.shop.place_order("GIFT", 2)
         await h.settle()
+        h.depot.begin(h.waiting())
         await h.edit("shop", order, 3)  # a third one, while it is packed
         await h.now()
         count(h, "TEA", 1)
@@ -398,6 +399,7 @@ async def test_h42_a_kit_edited_after_release_is_a_persons_once(tmp_path: Path) 
         await opened(h, "GIFT", TEA=5, MUG=6)
         order = await h.shop.place_order("GIFT", 2)
         await h.settle()
+        h.depot.begin(h.waiting())
         await h.edit("shop", order, 1)
         await h.settle()
         assert h.causes() == ["late:edited:shop:S000001"]
@@ -448,6 +450,7 @@ async def test_s29_a_line_renamed_on_the_channel_after_release_is_a_persons(
         await opened(h, "GIFT", TEA=5, MUG=6)
         order = await h.shop.place_order("TEA", 2)
         await h.settle()
+        h.depot.begin(h.waiting())
         order["lines"][0]["sku"] = "MUG"
         await h.edit("shop", order, 2)
         await h.settle()

@@ -133,6 +133,7 @@ async def test_an_emptied_order_the_warehouse_gives_up_is_ended(tmp_path: Path) 
         await h.sells(TEA=5)
         order = await h.shop.place_order("TEA", 2)
         await h.settle()
+        h.depot.begin(h.waiting())
         await h.edit("shop", order, 0)
         await h.settle()
         assert h.causes() == ["late:edited:shop:S000001"]
@@ -309,6 +310,7 @@ async def test_s15_what_the_warehouse_gave_up_and_the_channel_took_off_is_over(
         order = await h.shop.place_order(lines=wanted)
         await h.now()
         reference = h.waiting()
+        h.depot.begin(reference)
         await h.depot.ship(reference, [{"line": "1", "quantity": 2}], complete=False)
         await h.settle(60)
         for what in (first, "gives up" if first == "edit" else "edit"):

@@ -120,6 +120,7 @@ async def test_what_was_taken_off_before_the_invoice_is_not_credited_as_well(h: 
     order = await h.shop.place_order("TEA", 3)
     await h.now()
     reference = h.waiting()
+    h.depot.begin(reference)
     await h.shop.refund(order["id"], [units("1", 1)], shipping="1.00")
     await h.edit("shop", order, 2)
     await h.now()

@@ -390,6 +390,7 @@ CREATE TABLE orders (
 	channel_tax_minor INTEGER DEFAULT 0 NOT NULL, 
 	tax_minor INTEGER, 
 	units INTEGER, 
+	cancelled_at VARCHAR(27), 
 	placed_at VARCHAR(27) NOT NULL, 
 	captured_at VARCHAR(27) NOT NULL, 
 	changed_at VARCHAR(27) NOT NULL, 
@@ -403,6 +404,7 @@ CREATE TABLE orders (
 	CONSTRAINT order_once UNIQUE (system, external_id)
 );
 CREATE INDEX orders_number ON orders (number);
+CREATE INDEX orders_open ON orders (id) WHERE state IN ('held', 'released');
 CREATE INDEX orders_placed ON orders (placed_at);
 CREATE TABLE outages (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core import coming_back, handover
+from core import by_person, cancelling, coming_back, handover
 from core.causes import CAUSES
 from core.lifecycle import NEXT, blockers
 from core.model import Order, OrderLine, Payment
@@ -76,7 +76,8 @@ def test_every_cause_that_holds_an_order_is_in_the_table() -> None:
         known |= set(re.findall(r"holds\.late\(\"(\w+)\"", source))
         for blocker in re.findall(r"Blocker\((.*?)\n    *\)", source, re.DOTALL):
             known |= set(re.findall(r"cause=f?\"(\w+)", blocker))
-    assert written == known | {handover.LEFT_IN_PART}
+    persons = {by_person.KEPT, by_person.CANCELLED, by_person.GRANTED, cancelling.WISH}
+    assert written == known | persons | {handover.LEFT_IN_PART}
 
 
 def test_the_causes_of_differences_are_those_of_the_code() -> None:

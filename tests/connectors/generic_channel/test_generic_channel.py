@@ -10,7 +10,13 @@ import pytest
 from connectors.generic_channel.fake import NotPossible, SoldOut
 from core.contract import Command, Offer, Push
 from core.errors import Hold, InDoubt, Rejected
-from core.model import AcceptOrder, ConfirmShipment
+from core.model import (
+    AcceptOrder,
+    AnswerCancellation,
+    CancelOrder,
+    ConfirmShipment,
+    QuantityLine,
+)
 from tests.connectors.http_json.kit import NOW, Bench, a_bench, a_command, a_pass
 
 
@@ -181,6 +187,81 @@ async def test_a_cancelled_order_takes_no_acceptance(channel: Bench) -> None:
     await channel.fake.cancel(order["id"])
     with pytest.raises(Rejected, match="the order is cancelled"):
         await channel.connector.send(an_acceptance(order["id"]))
+
+
+def a_cancellation(order: str, *lines: QuantityLine, n: int = 1) -> Command:
+    record = CancelOrder(
+        reference=f"tc:cancel:{n}", order_reference="", order=order, number="#1", reason="other",
+        lines=lines,
+    )  # fmt: skip
+    body = {
+        "reference": record.reference,
+        "reason": record.reason,
+        "lines": [{"line": line.line, "quantity": line.quantity} for line in lines],
+    }
+    return a_command("cancel_order", record, body)
+
+
+async def test_an_order_is_cancelled_once_and_a_lost_answer_is_found(channel: Bench) -> None:
+    order = await channel.fake.place_order("MUG", 3)
+    one = QuantityLine(line="1", quantity=1)
+    channel.faults.lose_answers = 1
+    with pytest.raises(InDoubt):
+        await channel.connector.send(a_cancellation(order["id"], one))
+    found = await channel.connector.find(a_cancellation(order["id"], one))
+    again = await channel.connector.send(a_cancellation(order["id"], one))
+    assert found is not None
+    assert (found.reference, again.already) == (again.reference, True)
+    assert [line["quantity"] for line in order["lines"]] == [2]
+    await channel.connector.send(a_cancellation(order["id"], n=2))
+    assert order["state"] == "cancelled"
+
+
+async def test_what_it_cannot_cancel_it_says(channel: Bench) -> None:
+    order = await channel.fake.place_order("MUG")
+    with pytest.raises(Rejected, match="so many units were not ordered"):
+        await channel.connector.send(
+            a_cancellation(order["id"], QuantityLine(line="1", quantity=2))
+        )
+    await channel.fake.ship_by_hand(order["id"])
+    with pytest.raises(Rejected, match="the order is shipped"):
+        await channel.connector.send(a_cancellation(order["id"]))
+
+
+def an_answer(order: str, wish: str, *, granted: bool) -> Command:
+    record = AnswerCancellation(
+        reference=f"tc:answer:{wish}", order=order, number="#1", request=wish, granted=granted
+    )
+    body = {
+        "reference": record.reference, "request": wish, "granted": granted, "shipped": False,
+    }  # fmt: skip
+    return a_command("answer_cancellation", record, body)
+
+
+@pytest.mark.parametrize("granted", [True, False])
+async def test_a_wish_is_answered_once_and_a_lost_answer_is_found(
+    channel: Bench, granted: bool
+) -> None:
+    order = await channel.fake.place_order("MUG")
+    wish = await channel.fake.wish(order["id"])
+    channel.faults.lose_answers = 1
+    with pytest.raises(InDoubt):
+        await channel.connector.send(an_answer(order["id"], wish["id"], granted=granted))
+    found = await channel.connector.find(an_answer(order["id"], wish["id"], granted=granted))
+    again = await channel.connector.send(an_answer(order["id"], wish["id"], granted=granted))
+    assert found is not None
+    assert (found.reference, again.already) == (again.reference, True)
+    assert (order["state"], wish["state"]) == (
+        ("cancelled", "completed") if granted else ("open", "refused")
+    )
+
+
+async def test_a_wish_that_is_over_takes_no_answer(channel: Bench) -> None:
+    order = await channel.fake.place_order("MUG")
+    wish = await channel.fake.wish(order["id"])
+    await channel.fake.withdraw(order["id"])
+    with pytest.raises(Rejected, match="nobody asks that"):
+        await channel.connector.send(an_answer(order["id"], wish["id"], granted=True))
 
 
 async def test_listings_show_its_own_number(channel: Bench) -> None:

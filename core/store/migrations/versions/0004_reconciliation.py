@@ -1,4 +1,4 @@
-"""Differences are remembered; of orders and documents what a comparison needs besides the total."""
+"""Differences are remembered; what a comparison needs besides the total; orders that are open."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ def _count(name: str) -> sa.Column[int]:
 def upgrade() -> None:
     for name in ("tax_minor", "units"):
         op.add_column("orders", sa.Column(name, sa.Integer))
+    op.add_column("orders", sa.Column("cancelled_at", INSTANT))
+    live = sa.text("state IN ('held', 'released')")
+    op.create_index("orders_open", "orders", ["id"], sqlite_where=live)
     op.add_column("documents", sa.Column("quantity", sa.Integer))
     op.add_column("documents", _count("cancelled"))
     op.add_column("documents", sa.Column("first_at", INSTANT))
