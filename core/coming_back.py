@@ -260,10 +260,13 @@ def _folded(scans: Iterable[ParcelEvent]) -> dict[str, str]:
 
 
 def _receive(facts: Facts, cases: list[Case], unsold: list[Unsold]) -> list[Case]:
-    """Each unit a warehouse received goes to the return it names, else to one that waits for it."""
+    """Each unit a warehouse received goes to the return it names, else to one that waits for it.
+
+    Those that name one come first: an unnamed unit takes nobody's place.
+    """
     rest = Case(key="order", kind="return_refund", state=RequestState.ACCEPTED)
     left = Counter({row.key: row.units for row in facts.sold})
-    for one in sorted(facts.receipts, key=lambda one: one.key):
+    for one in sorted(facts.receipts, key=lambda one: (not _is_of_one(cases, one), one.key)):
         if one.state in _OVER or one.received_at is None:
             continue
         for line in one.lines:
@@ -297,6 +300,10 @@ def _hand_over(
             units -= part
     if units:
         _put(named[0] if named else rest, row, condition, units, receipt)
+
+
+def _is_of_one(cases: Sequence[Case], receipt: Return) -> bool:
+    return any(_is_named(case, receipt) for case in cases)
 
 
 def _is_named(case: Case, receipt: Return) -> bool:

@@ -75,6 +75,12 @@ def test_goods_go_to_the_return_they_name_and_the_rest_to_one_that_waits() -> No
     assert [(case.key, case.received("1")) for case in cases] == [("T1", 1), ("T2", 2)]
 
 
+def test_goods_that_name_their_return_come_first() -> None:
+    came = [receipt("RT1", 1), receipt("RT2", 1, authorization="T1")]
+    cases, _ = fold(Facts(sold=[TEA], asked=[asked("T1", 1), asked("T2", 1)], receipts=came))
+    assert [(case.key, case.received("1")) for case in cases] == [("T1", 1), ("T2", 1)]
+
+
 def test_a_refund_of_fewer_units_is_a_part_of_the_money() -> None:
     paid = Paid(key="R1", units={"1": 1})
     assert one(Facts(sold=[TEA], asked=[asked("T1", 2)], paid=[paid])).money is Given.PART
