@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, update
 
 from core import (
+    booking,
     claim_moves,
     commands,
     credit_notes,
@@ -23,7 +24,7 @@ from core import (
 )
 from core.clock import stamp, unstamp
 from core.lifecycle import State
-from core.model import BookInvoice, CancelFulfillment, CancelOrder, Order
+from core.model import BookInvoice, CancelFulfillment, Order
 from core.money import Money
 from core.store.schema import claims, lines, outbox, shipments
 from core.work import Work
@@ -187,17 +188,7 @@ def finish_cancel(work: Work, order_id: int) -> None:
     work.steps.add(4, "order.cancelled", system=row.system, order_id=order_id)
     if not row.booked or taking_back.take_back(work, row, row.booked, "cancelled before it left"):
         return
-    key = commands.key_of(row.system, row.external_id, "cancel_order", "1")
-    for erp in work.network.ledgers:
-        if (erp, "cancel_order") in work.network.accepts:
-            record = CancelOrder(
-                reference=key,
-                order_reference=row.booked,
-                order=row.external_id,
-                number=row.number,
-                reason="cancelled on the channel",
-            )
-            commands.ask(work, erp, "cancel_order", record, order_id=order_id)
+    booking.cancel(work, row, "cancelled on the channel")
 
 
 def too_late(work: Work, row: Row[Any]) -> None:

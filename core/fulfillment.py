@@ -14,6 +14,7 @@ from sqlalchemy import Row, bindparam, exists, func, literal_column, select, upd
 from core import (
     acceptance,
     aliases,
+    booking,
     by_hand,
     by_person,
     commands,
@@ -31,7 +32,7 @@ from core import (
 )
 from core.errors import Hold
 from core.lifecycle import State
-from core.model import BookOrder, DeadlineKind, FulfillOrder, Order, QuantityLine
+from core.model import DeadlineKind, FulfillOrder, Order, QuantityLine
 from core.store.hot import Hot
 from core.store.schema import claims, items, orders, outbox
 from core.work import Work
@@ -65,7 +66,7 @@ def advance(work: Work, order_id: int) -> None:
     found, keeps = _as_decided(work, row, found)
     _hold(work, row, found, keeps=bool(keeps))
     if not any(blocker.books for blocker in found) and not by_hand.is_left_in_part(work, row):
-        _book(work, row, order)
+        booking.book(work, row, order)
     held = bool(keeps) or by_person.is_stopped(work, row)
     if not row.asked:
         _ask(work, row, order, own, held=held)
@@ -127,6 +128,7 @@ def let_be(work: Work, order_id: int) -> None:
         return  # `after_parcels` comes back to it
     if by_person.let_go(work, before):
         edits.let_go(work, order_rows.by_id(work, order_id), before.asked)
+        booking.follow(work, order_rows.by_id(work, order_id))
         reconsider(work, order_id)
     elif before.state != State.SHIPPED or not lifecycle.lives(order_rows.read(work, before)):
         endings.finish_cancel(work, order_id)
@@ -281,22 +283,6 @@ def claim_units(work: Work, order_id: int) -> None:
             location=plan.location,
             units=units,
         )
-
-
-def _book(work: Work, row: Row[Any], order: Order) -> None:
-    if row.booked:
-        return
-    key = commands.key_of(row.system, order.key, "book_order", "1")
-    told = False
-    for erp in work.network.ledgers:
-        if (erp, "book_order") not in work.network.accepts:
-            continue
-        place = work.network.locations[row.location].at.get(erp, "") if row.location else ""
-        sold = lifecycle.with_rounding(order)
-        record = BookOrder(reference=key, channel=row.system, order=sold, place=place)
-        told |= commands.ask(work, erp, "book_order", record, order_id=row.id)
-    if told:
-        work.connection.execute(update(orders).where(orders.c.id == row.id).values(booked=key))
 
 
 def _release(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, insert, update
 
 from core import (
+    booking,
     by_hand,
     by_person,
     cancelling,
@@ -146,6 +147,8 @@ def _revise(work: Work, row: Row[Any], order: Order) -> str:
         taking_back.reopen(work, row)
         row = order_rows.by_id(work, row.id)
         edits.follow_lines(work, row, order)
+        if not row.asked or not order_rows.difference(work, row.id, order):
+            booking.follow(work, row)
         if row.asked:
             edits.show_difference(work, row, before, order)
             edits.show_address(work, row, before, order)

@@ -8,7 +8,7 @@ benchmark runs eight of these at once.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -34,12 +34,12 @@ class NotPossible(ValueError):
 
 class Fake:
     """Settings: api_token, webhook_secret, push ("false" is silent), currency, prefix (of order
-    ids), tax_rate ("0.19"), restock ("false": a cancel does not put units back), field ("gross":
-    its quantity still contains the units of its own open orders), refuses_whole ("true": one bad
-    row, and a stock write is refused without a word about which), silent_about (SKUs it takes and
-    says nothing of), refuses (SKUs whose number it refuses), keeps (SKUs whose number it
-    acknowledges and does not change), accept_hours (so long it waits for an order to be accepted,
-    then it cancels it)."""
+    ids), tax_rate ("0.19"), tax_included ("false": it is on top of the prices), restock ("false":
+    a cancel does not put units back), field ("gross": its quantity still contains the units of
+    its own open orders), refuses_whole ("true": one bad row, and a stock write is refused without
+    a word about which), silent_about (SKUs it takes and says nothing of), refuses (SKUs whose
+    number it refuses), keeps (SKUs whose number it acknowledges and does not change),
+    accept_hours (so long it waits for an order to be accepted, then it cancels it)."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -198,6 +198,7 @@ class Fake:
         own = {line["id"]: line for line in row["lines"]}
         given = [_refunded(own.get(one["line"], {}), one) for one in lines or ()]
         total = sum((Decimal(line["amount"]) for line in given), Decimal(0))
+        total += self._on_top(line["tax"] for line in given)
         refund = {
             "id": f"{order}-R{len(self._refunds) + 1}",
             "order": order,
@@ -328,11 +329,10 @@ class Fake:
 
     def _ordered(self, wanted: list[Row], buyer: Row | None, payment: str, fee: Decimal) -> Row:
         number = len(self._orders) + 1
-        lines, total = [], fee
+        lines: list[Row] = []
         for index, line in enumerate(wanted, start=1):
             listing = self._listings[line["sku"]]
             amount = Decimal(listing["price"]) * line["quantity"]
-            total += amount
             lines.append(
                 {
                     "id": str(index),
@@ -355,9 +355,9 @@ class Fake:
             "state": "open",
             "payment": payment,
             "currency": self._world.settings.get("currency", "EUR"),
-            "total": str(total.quantize(CENT)),
+            "total": self._total(lines, fee),
             "shipping": str(fee.quantize(CENT)),
-            "tax_included": True,
+            "tax_included": self._tax_included,
             "buyer": buyer or _BUYER,
             "lines": lines,
             "cancellations": [],
@@ -365,10 +365,26 @@ class Fake:
         self._orders[order["id"]] = order
         return order
 
+    @property
+    def _tax_included(self) -> bool:
+        return self._world.settings.get("tax_included") != "false"
+
+    def _total(self, lines: list[Row], shipping: Decimal) -> str:
+        total = self._on_top(line["tax"] for line in lines) + shipping
+        for line in lines:
+            total += Decimal(line["unit_price"]) * line["quantity"]
+        return str(total.quantize(CENT))
+
+    def _on_top(self, taxes: Iterable[list[Row]]) -> Decimal:
+        """What is paid beyond the prices."""
+        if self._tax_included:
+            return Decimal(0)
+        return sum((Decimal(tax["amount"]) for line in taxes for tax in line), Decimal(0))
+
     def _tax(self, amount: Decimal) -> list[Row]:
-        """Prices include the tax, as a shopper sees them."""
+        """Inside the prices, as a shopper sees them, or on top."""
         rate = Decimal(self._world.settings.get("tax_rate", "0.19"))
-        tax = (amount * rate / (1 + rate)).quantize(CENT)
+        tax = (amount * rate / (1 + rate if self._tax_included else 1)).quantize(CENT)
         return [{"title": "VAT", "rate": str(rate), "amount": str(tax)}]
 
     async def _push(self, topic: str, row: Row, kind: str = "order") -> int:
@@ -596,8 +612,7 @@ class Fake:
             self._take(line["sku"], more)
             line["quantity"] = wanted
             line["tax"] = self._tax(Decimal(line["unit_price"]) * wanted)
-        amounts = [Decimal(line["unit_price"]) * line["quantity"] for line in row["lines"]]
-        row["total"] = str((sum(amounts, Decimal(0)) + Decimal(row["shipping"])).quantize(CENT))
+        row["total"] = self._total(row["lines"], Decimal(row["shipping"]))
 
     def _cancel(self, row: Row, reason: str) -> None:
         row.update(state="cancelled", cancelled_at=self._now(), cancel_reason=reason)
