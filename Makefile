@@ -9,7 +9,7 @@ SEED   ?= 1
 SEEDS  ?= 1..2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check static fmt lint types imports fast browser bench soak lock clean
+.PHONY: help setup demo play test check static fmt lint types imports fast browser bench soak lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ browser: # the mail is rendered in a real browser; uses the machine's package ma
 
 bench: $(STAMP) ## measure; prints one table with its floors (see docs/performance.md)
 	$(BIN)/python -m bench.run
+
+play: $(STAMP) ## 200 mixed orders of two channels into a real Tryton: prints how they tie
+	$(BIN)/python -m pytest -q -s --log-level=ERROR -m long tests/tryton/test_the_play.py | grep -Ev "^20[0-9]{2}-"
 
 soak: $(STAMP) ## the longer property runs, days in simulated time, hundreds of kills, 20,000 power losses (SEED=1 SEEDS=1..2000)
 	$(BIN)/python -m pytest -n 2 -m "not real and not whole" --hypothesis-profile=soak

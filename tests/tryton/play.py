@@ -10,7 +10,6 @@ pretend; the ledger is Tryton. What they say is added up here by nobody's code b
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -20,6 +19,9 @@ from tests.tryton.people import Bookkeeper
 
 SKUS = ("SKU-0001", "SKU-0002")
 PRICES = {"SKU-0001": "49.90", "SKU-0002": "19.99"}
+ZERO = Decimal(0)
+#: What the ledger has paid for one unit.
+COSTS = {"SKU-0001": "20.00", "SKU-0002": "8.00"}
 #: What happens to an order after it is sold, and how often of twenty.
 PLANS = {
     "plain": 4, "two parcels": 2, "pays late": 1, "edited before": 1, "edited after": 3,
@@ -59,27 +61,20 @@ def life_of(chance: random.Random, number: int) -> Life:
 
 @dataclass(slots=True)
 class Said:
-    """What one side says of one channel's orders."""
+    """What one side says of one channel's orders; `taxes`: of each order, by its key there."""
 
     orders: int = 0
     units: int = 0
-    revenue: Decimal = Decimal(0)
-    tax: Decimal = Decimal(0)
-    receivable: Decimal = Decimal(0)
+    revenue: Decimal = ZERO
+    tax: Decimal = ZERO
+    receivable: Decimal = ZERO
+    taxes: dict[str, Decimal] = field(default_factory=dict)
 
-    def add(self, *, revenue: Decimal, tax: Decimal, receivable: Decimal) -> None:
+    def add(self, order: str, *, tax: Decimal, receivable: Decimal, revenue: Decimal) -> None:
         self.revenue += revenue
         self.tax += tax
         self.receivable += receivable
-
-    def less(self, other: Said) -> Said:
-        return Said(
-            self.orders - other.orders,
-            self.units - other.units,
-            self.revenue - other.revenue,
-            self.tax - other.tax,
-            self.receivable - other.receivable,
-        )
+        self.taxes[order] = self.taxes.get(order, ZERO) + tax
 
 
 def by_channel(channel: Any) -> Said:
@@ -90,18 +85,16 @@ def by_channel(channel: Any) -> Said:
             continue
         said.orders += 1
         said.units += sum(line["quantity"] for line in order["lines"])
-        tax = _tax(line for line in order["lines"])
-        total = Decimal(order["total"])
-        said.add(revenue=total - tax, tax=tax, receivable=total)
+        tax, total = _tax(order["lines"]), Decimal(order["total"])
+        said.add(order["id"], revenue=total - tax, tax=tax, receivable=total)
     for refund in channel.refunds():
-        tax = _tax(line for line in refund["lines"])
-        total = Decimal(refund["total"])
-        said.add(revenue=tax - total, tax=-tax, receivable=-total)
+        tax, total = _tax(refund["lines"]), Decimal(refund["total"])
+        said.add(refund["order"], revenue=tax - total, tax=-tax, receivable=-total)
     return said
 
 
 def _tax(lines: Iterable[dict[str, Any]]) -> Decimal:
-    return sum((Decimal(tax["amount"]) for line in lines for tax in line["tax"]), Decimal(0))
+    return sum((Decimal(tax["amount"]) for line in lines for tax in line["tax"]), ZERO)
 
 
 def by_warehouse(depot: Any, channel: str) -> Said:
@@ -117,23 +110,24 @@ def by_warehouse(depot: Any, channel: str) -> Said:
     return said
 
 
-def by_ledger(keeper: Bookkeeper, posted: Iterable[Any], channel: str) -> Said:
-    """Invoices and credit notes as they stand in Tryton's own ledger; `posted`: commands with the
-    numbers it gave them."""
-    said = Said()
+def by_ledger(keeper: Bookkeeper, posted: Iterable[Any], channel: str) -> tuple[Said, Decimal]:
+    """Invoices and credit notes as they stand in Tryton's own ledger, and their cost of goods.
+
+    `posted`: the commands, with the numbers that Tryton gave them.
+    """
+    said, cost = Said(), ZERO
     for row in posted:
-        if row.key.split(":")[1] != channel:
+        _, system, order, *_ = row.key.split(":")
+        if system != channel:
             continue
         said.orders += row.kind == "book_invoice"
         for number in row.reference.split(","):
             sums = keeper.postings(number.strip())
-            said.add(
-                revenue=-sums.get("revenue", Decimal(0)),
-                tax=-sums.get("tax", Decimal(0)),
-                receivable=sums.get("receivable", Decimal(0)),
-            )
+            revenue, tax = -sums.get("revenue", ZERO), -sums.get("tax", ZERO)
+            said.add(order, revenue=revenue, tax=tax, receivable=sums.get("receivable", ZERO))
+            cost += sums.get("cogs", ZERO)
     said.units = _units_delivered(keeper, channel)
-    return said
+    return said, cost
 
 
 def _units_delivered(keeper: Bookkeeper, channel: str) -> int:
@@ -147,12 +141,3 @@ def _units_delivered(keeper: Bookkeeper, channel: str) -> int:
         ["quantity"],
     )
     return int(sum(move["quantity"] for move in moves))
-
-
-def cost_of_goods(keeper: Bookkeeper, posted: Iterable[Any]) -> Decimal:
-    sums: Counter[str] = Counter()
-    for row in posted:
-        for number in row.reference.split(","):
-            for role, amount in keeper.postings(number.strip()).items():
-                sums[role] += amount  # type: ignore[assignment]  # a Counter adds Decimals as well
-    return Decimal(sums["cogs"])
