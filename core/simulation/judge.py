@@ -102,7 +102,11 @@ class Judge:
     def acknowledged(self, system: str, headers: Mapping[str, str]) -> None:
         """We said 2xx to this push: it is kept from now on (G1)."""
         app = self._machine.app
-        spec = hook_spec(app.config.systems[system]) if app is not None else None
+        spec = (
+            hook_spec(app.config.systems[system], app.config.listen.public_url)
+            if app is not None
+            else None
+        )
         if spec is None:
             return
         words = {name.lower(): value for name, value in headers.items()}
