@@ -33,7 +33,7 @@ _OLD_ACCESS = timedelta(minutes=5)  # the one before a refresh stays good so lon
 _CLOCK_S = 300
 _SIGNED = frozenset({"partner_id", "timestamp", "sign", "access_token", "shop_id"})
 _PUBLIC = ("auth/", "public/", "push/")
-#: Answers that are not wrapped in `response`.
+#: Answers that are not wrapped in `response`, and have no `error` when they are fine.
 _BARE = frozenset({"shop/get_shop_info", "public/get_shops_by_partner"})
 _HTML = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
 #: Bad habits that are answered in Shopee's own words.
@@ -370,7 +370,7 @@ class Fake:
         if call == _REFRESH and method == "POST":
             return {**head, **self._refresh(given)}
         if call in _BARE and method == "GET":
-            return {**head, **self._bare(call)}
+            return {"request_id": head["request_id"], **self._bare(call)}
         if call.startswith("push/"):
             return {**head, "response": self._push_config(call, given)}
         known = CALLS.get(call)

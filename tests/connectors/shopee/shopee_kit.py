@@ -33,6 +33,7 @@ from core.manifest import load_manifest
 from core.mapping import load_mapping
 from core.model import ConfirmShipment, Order, QuantityLine
 from core.secrets import Secret
+from core.strict import dump_json, load_json
 from core.wire import Wire
 
 REPO = Path(__file__).resolve().parents[3]
@@ -67,6 +68,7 @@ CODES = frozenset(
     "error_sign error_permission error_rate_limit error_limit error_server error_system_busy"
     " invalid_acceess_token error_param".split()
 )
+_REFUSAL = [{"n": name, "t": "string", "req": True} for name in ("error", "message", "request_id")]
 _WHOLE = frozenset("int int32 int64 uint64 timestamp".split())
 
 
@@ -77,7 +79,23 @@ class Unlike(AssertionError):
 @cache
 def structure() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(STRUCTURE.read_text())
+    _put_right(found["v2.product.get_item_base_info"]["response"])
     return {(one["method"], one["path"]): one for one in found.values()}
+
+
+def _put_right(answer: list[dict[str, Any]]) -> None:
+    """The page draws five fields of an item beside the list of items, once for all of them.
+
+    That cannot be meant: each item has a stock of its own. Nothing else is changed.
+    """
+    (response,) = [one for one in answer if one["n"] == "response"]
+    items, *beside = response["c"]
+    assert [one["n"] for one in (items, *beside)] == [
+        "item_list", "complaint_policy", "tax_info", "description_info", "description_type",
+        "stock_info_v2",
+    ]  # fmt: skip
+    items["c"] += beside
+    response["c"] = [items]
 
 
 def fits(value: Any, fields: Sequence[Mapping[str, Any]], where: str) -> None:
@@ -148,8 +166,13 @@ class Exchange:
         answer = json.loads(self.got)
         if not answer:
             return  # a bad habit of the fake's, and meant to be one
-        fits(answer, call["response"], "answer")
-        error = answer["error"]
+        error = answer.get("error", "")
+        if error:
+            fits(answer, _REFUSAL, "refusal")
+        else:
+            fits(answer, call["response"], "answer")
+            names = {one["n"] for one in call["response"]}
+            _must("error" in answer or "error" not in names, path, "answer with an error")
         if error and error not in call["errors"] and error not in CODES:
             raise Unlike(f"{path} never says {error!r}")
         if not error and {"response"} & {one["n"] for one in call["response"]}:
@@ -333,7 +356,7 @@ def order_of(item: Any) -> Order:
     path = REPO / "mappings/shopee/order.yaml"
     mapping = load_mapping(path, "mappings/shopee/order.yaml")
     record = mapping.record(
-        json.loads(json.dumps(item.body, default=str)),
+        load_json(dump_json(item.body)),
         external_id=item.external_id,
         revision=item.revision,
     )
