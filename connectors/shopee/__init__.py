@@ -73,8 +73,8 @@ class Shopee:
             case "return" | "refund":
                 window = self._window(since, page)
                 return await self._returns.page(window, money=resource == "refund")
-            case "listing" | "price":
-                return await self._listings.page(page, prices=resource == "price")
+            case "listing":
+                return await self._listings.page(page)
         raise InvariantBroken(f"the Shopee connector does not read {resource}")
 
     async def fetch(self, resource: str, external_id: str) -> Item | None:

@@ -51,9 +51,12 @@ class Fake:
 
     Settings: partner_id, partner_key, shop_id, refresh_token, push_key (defaults `2001887`,
     `fake-key`, `14701711`, `fake-refresh-0`, `fake-push-key`); locations joined by commas
-    (`SGZ`); info_needed, a JSON object (`{"dropoff": []}`); restock `true`: a cancellation puts
-    its units back; per_second, calls a second before it says error_rate_limit (0: never);
-    callback_url, where it pushes (`https://hooks.example/hooks/shopee`); push `false`: silent.
+    (`SGZ`); currency (`SGD`); info_needed, a JSON object (`{"dropoff": []}`); restock `true`: a
+    cancellation puts its units back; per_second, calls a second before it says
+    error_rate_limit (0: never); callback_url, where it pushes
+    (`https://hooks.example/hooks/shopee`); push `false`: silent; forgiving `true`: the refresh
+    token before the newest still works, unlike Shopee's, for days on which nobody is there to
+    authorize anew.
 
     Methods, all with JSON in and out:
       list_item(sku, quantity, price=1200, name="", models=True), list_models(skus, price=1200)
@@ -83,7 +86,14 @@ class Fake:
         self.authorized = True
         self.lost_answers = 0
         places = settings.get("locations", "SGZ").split(",")
-        self.shop = Shop(world, places, restock=settings.get("restock", "true") == "true")
+        self.shop = Shop(
+            world,
+            places,
+            currency=settings.get("currency", "SGD"),
+            restock=settings.get("restock", "true") == "true",
+        )
+        self.forgiving = settings.get("forgiving", "false") == "true"
+        self.spent = ""
         needs = json.loads(settings.get("info_needed", '{"dropoff": []}'))
         self.book = Book(self.shop, needs=needs, warehouses=len(places) > 1)
         self.per_second = float(settings.get("per_second", "0"))
@@ -391,11 +401,13 @@ class Fake:
             raise No("shop_access_expired", "The shop's authorization has expired.")
         if given.get("shop_id") != int(self.shop_id):
             raise No("shop_no_linked", "The shop is not linked.")
-        if given.get("refresh_token") != self.refresh_token:
+        good = {self.refresh_token, self.spent if self.forgiving else self.refresh_token}
+        if given.get("refresh_token") not in good - {""}:
             raise No("error_shop_refresh_token", "The refresh_token is wrong.")
         now = self.world.now()
         self.tokens = {name: min(end, now + _OLD_ACCESS) for name, end in self.tokens.items()}
         self.refreshed += 1
+        self.spent = str(given["refresh_token"])
         self.refresh_token = f"fake-refresh-{self.refreshed}"
         token = f"fake-access-{self.world.rng.getrandbits(64):016x}"
         self.tokens[token] = now + _ACCESS_LIFE

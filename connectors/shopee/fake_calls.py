@@ -107,7 +107,7 @@ def get_order_detail(book: Book, call: Call) -> Shape:
     wanted = call.params.get("response_optional_fields", "").split(",")
     pending = call.params.get("request_order_status_pending") == "true"
     found = [
-        order_of(placed, wanted)
+        order_of(placed, wanted, book.shop.currency)
         for order in call.names("order_sn_list", 50)
         if (placed := book.shop.orders.get(order)) is not None
         and (pending or placed.status != "PENDING")
@@ -133,6 +133,31 @@ def cancel_order(book: Book, call: Call) -> Shape:
     except ValueError as why:
         raise No("order. error_permission", str(why)) from None
     return {"update_time": placed.updated}
+
+
+def split_order(book: Book, call: Call) -> Shape:
+    """Once, before anything is arranged, and every unit into just one package."""
+    placed = _order(book, call.body.get("order_sn"))
+    if placed.split:
+        raise No("order.order_has_been_split", "The order has been split.")
+    if placed.status != "READY_TO_SHIP":
+        raise No("order.order_cannot_split", f"The order is {placed.status}.")
+    parts: list[dict[int, int]] = []
+    for package in call.body.get("package_list") or []:
+        rows = package.get("item_list") or []
+        parts.append({row.get("order_item_id", 0): row.get("model_quantity", 0) for row in rows})
+    whole = {line.key: line.active for line in placed.lines if line.active}
+    given: dict[int, int] = {}
+    for part in parts:
+        for key, units in part.items():
+            given[key] = given.get(key, 0) + units
+    if len(parts) < 2 or not all(parts) or given != whole:
+        raise No("order.order_split_wrong_item_quantity", "Every unit goes into one package.")
+    book.shop.split_order(placed, parts)
+    return {
+        "order_sn": placed.order,
+        "package_list": [{"package_number": one.number} for one in placed.packages],
+    }
 
 
 def handle_buyer_cancellation(book: Book, call: Call) -> Shape:
@@ -258,14 +283,22 @@ def get_item_list(book: Book, call: Call) -> Shape:
 def get_item_base_info(book: Book, call: Call) -> Shape:
     ids = call.names("item_id_list", 50)
     known = book.shop.items
-    return {"item_list": [item_of(known[int(one)]) for one in ids if int(one) in known]}
+    return {
+        "item_list": [
+            item_of(known[int(one)], book.shop.currency) for one in ids if int(one) in known
+        ]
+    }
 
 
 def get_model_list(book: Book, call: Call) -> Shape:
     item = book.shop.items.get(call.number("item_id"))
     if item is None:
         raise No("error_item_not_found", "Product not found.")
-    models = [model_of(model, item) for model in item.models] if item.has_model else []
+    models = (
+        [model_of(model, item, book.shop.currency) for model in item.models]
+        if item.has_model
+        else []
+    )
     return {"tier_variation": [], "model": models}
 
 
@@ -325,7 +358,7 @@ def get_return_list(book: Book, call: Call) -> Shape:
     shown = found[start : start + size]
     return {
         "more": start + size < len(found),
-        "return": [return_of(one, detail=False) for one in shown],
+        "return": [return_of(one, book.shop.currency, detail=False) for one in shown],
     }
 
 
@@ -333,7 +366,7 @@ def get_return_detail(book: Book, call: Call) -> Shape:
     returned = book.shop.returns.get(call.params.get("return_sn", ""))
     if returned is None:
         raise No("error_not_exists", "The return is not found.")
-    return return_of(returned, detail=True)
+    return return_of(returned, book.shop.currency, detail=True)
 
 
 def get_warehouse_detail(book: Book, _: Call) -> list[Shape]:
@@ -363,6 +396,7 @@ CALLS: dict[str, tuple[Callable[[Book, Call], Any], str, str]] = {
         "POST",
         "order_sn cancel_reason item_list partial_cancel_item_list",
     ),
+    "order/split_order": (split_order, "POST", "order_sn package_list"),
     "order/handle_buyer_cancellation": (handle_buyer_cancellation, "POST", "order_sn operation"),
     "payment/get_escrow_detail": (get_escrow_detail, "GET", "order_sn"),
     "logistics/get_shipping_parameter": (get_shipping_parameter, "GET", "order_sn package_number"),

@@ -119,9 +119,12 @@ class Returned:
 class Shop:
     """One shop. `changed` is told (code, data) of everything Shopee would push."""
 
-    def __init__(self, world: World, places: Sequence[str], *, restock: bool) -> None:
+    def __init__(
+        self, world: World, places: Sequence[str], *, currency: str, restock: bool
+    ) -> None:
         self.world = world
         self.places = tuple(places)
+        self.currency = currency
         self.restock = restock
         self.items: dict[int, Listed] = {}
         self.orders: dict[str, Placed] = {}
@@ -232,8 +235,10 @@ class Shop:
         line.cancel_requested = 0
         self._back(line, units)
         line.cancelled += units
-        for package in placed.packages:
-            package.units[line.key] = line.active
+        for package in reversed(placed.packages):
+            taken = min(units, package.units.get(line.key, 0))
+            package.units[line.key] = package.units.get(line.key, 0) - taken
+            units -= taken
         self.touch(placed)
 
     def _back(self, line: Line, units: int) -> None:

@@ -34,12 +34,12 @@ def money(cents: int) -> float:
     return cents / CENT
 
 
-def order_of(placed: Placed, wanted: Iterable[str]) -> Shape:
+def order_of(placed: Placed, wanted: Iterable[str], currency: str) -> Shape:
     ready = placed.status not in _PAID
     whole = {
         "order_sn": placed.order,
         "region": "SG",
-        "currency": "SGD",
+        "currency": currency,
         "cod": placed.cod,
         "total_amount": money(placed.total),
         "order_status": placed.status,
@@ -162,7 +162,7 @@ def _income(line: Line) -> Shape:
     }
 
 
-def item_of(item: Listed) -> Shape:
+def item_of(item: Listed, currency: str) -> Shape:
     whole: Shape = {
         "item_id": item.item,
         "item_name": item.name,
@@ -175,11 +175,11 @@ def item_of(item: Listed) -> Shape:
     }
     if not item.has_model:
         (model,) = item.models
-        whole |= {"price_info": [_price(model)], "stock_info_v2": _stock(model)}
+        whole |= {"price_info": [_price(model, currency)], "stock_info_v2": _stock(model)}
     return whole
 
 
-def model_of(model: Model, item: Listed) -> Shape:
+def model_of(model: Model, item: Listed, currency: str) -> Shape:
     return {
         "model_id": model.model,
         "model_sku": model.sku,
@@ -187,15 +187,15 @@ def model_of(model: Model, item: Listed) -> Shape:
         "tier_index": [0],
         "promotion_id": 0,
         "has_promotion": model.locked or model.reserved > 0,
-        "price_info": [_price(model)],
+        "price_info": [_price(model, currency)],
         "stock_info_v2": _stock(model),
         "is_fulfillment_by_shopee": item.by_shopee,
     }
 
 
-def _price(model: Model) -> Shape:
+def _price(model: Model, currency: str) -> Shape:
     price = money(model.price)
-    return {"currency": "SGD", "current_price": price, "original_price": price}
+    return {"currency": currency, "current_price": price, "original_price": price}
 
 
 def _stock(model: Model) -> Shape:
@@ -212,7 +212,7 @@ def _stock(model: Model) -> Shape:
     }
 
 
-def return_of(returned: Returned, *, detail: bool) -> Shape:
+def return_of(returned: Returned, currency: str, *, detail: bool) -> Shape:
     lines = {line.key: line for line in returned.order.lines}
     items = [_returned(lines[key], units, detail=detail) for key, units in returned.units.items()]
     return {
@@ -223,7 +223,7 @@ def return_of(returned: Returned, *, detail: bool) -> Shape:
         "text_reason": "",
         "return_solution": returned.solution,
         "refund_amount": money(returned.amount),
-        "currency": "SGD",
+        "currency": currency,
         "create_time": returned.created,
         "update_time": returned.updated,
         "due_date": returned.created + 2 * _DAY,

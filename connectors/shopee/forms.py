@@ -35,6 +35,7 @@ class PackageLine(TypedDict):
     model_id: int
     model_quantity: int
     order_item_id: NotRequired[int | None]
+    promotion_group_id: NotRequired[int | None]
 
 
 class Package(TypedDict):
@@ -103,12 +104,17 @@ class ItemList(TypedDict):
     next_offset: NotRequired[int | None]
 
 
+class Tag(TypedDict):
+    kit: NotRequired[bool | None]
+
+
 class ItemInfo(TypedDict):
     item_id: int
     item_name: NotRequired[str | None]
     item_sku: NotRequired[str | None]
     item_status: NotRequired[str | None]
     has_model: NotRequired[bool | None]
+    tag: NotRequired[Tag | None]
     stock_info_v2: NotRequired[StockInfo | None]
 
 

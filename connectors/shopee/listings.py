@@ -24,7 +24,7 @@ class Listings:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    async def page(self, page: str | None, *, prices: bool = False) -> Page:
+    async def page(self, page: str | None) -> Page:
         offset = int(page or 0)
         params = [
             ("offset", str(offset)),
@@ -36,7 +36,7 @@ class Listings:
         items: list[Item] = []
         for info in await self._infos(ids):
             rows = model_rows(info, await self.models(info))
-            items += _price_items(rows) if prices else _stock_items(rows)
+            items += _stock_items(rows)
         if not found["has_next_page"]:
             return Page(items=items)
         following = found.get("next_offset") or 0
@@ -72,7 +72,7 @@ class Listings:
 
 def model_rows(info: Mapping[str, Any], models: Sequence[Any]) -> list[dict[str, Any]]:
     """Each model with what it has of its item."""
-    kit = (info.get("tag") or {}).get("kit", False)
+    kit = (info.get("tag") or {}).get("kit") or False
     return [
         {
             **model,
@@ -110,7 +110,3 @@ def _stock_items(rows: Sequence[dict[str, Any]]) -> list[Item]:
             # No revision: Shopee keeps none for a number.
             items.append(Item(external_id=f"{row['listing']}.{where}", body=body))
     return items
-
-
-def _price_items(rows: Sequence[dict[str, Any]]) -> list[Item]:
-    return [Item(external_id=row["listing"], body=row) for row in rows]

@@ -35,6 +35,11 @@ class Shipping:
         shipment: ConfirmShipment = command.record
         order = await self._order(shipment)
         package = _package_of(shipment, order)
+        if package is None:
+            order = await self._split(shipment, order)
+            package = _package_of(shipment, order)
+            if package is None:
+                raise Retry(f"Shopee has split order {shipment.number} and does not show it yet")
         if _state(package) not in _WAITING:
             return await self._arranged(shipment, order, package, already=True)
         which = _which(order, package)
@@ -51,7 +56,7 @@ class Shipping:
         shipment: ConfirmShipment = command.record
         order = await self._order(shipment)
         package = _package_of(shipment, order)
-        if _state(package) in _WAITING:
+        if package is None or _state(package) in _WAITING:
             return None
         return await self._arranged(shipment, order, package, already=True)
 
@@ -60,6 +65,18 @@ class Shipping:
         if not found:
             raise Rejected(f"Shopee has no order {shipment.number}")
         return found[0]
+
+    async def _split(self, shipment: ConfirmShipment, order: forms.Order) -> forms.Order:
+        """A package for this parcel and one for the rest; lost, the next look shows it split."""
+        packages = [{"item_list": part} for part in _parts(shipment, order)]
+        body = {"order_sn": order["order_sn"], "package_list": packages}
+        told = await self._calls.tell("order/split_order", body)
+        if isinstance(told, Refusal):
+            raise Rejected(
+                f"Shopee takes order {shipment.number} as one package, and this parcel is a part",
+                words=f"{told.words}; tell it there with the last parcel, and discard this",
+            )
+        return await self._order(shipment)
 
     async def _arranged(
         self,
@@ -148,36 +165,60 @@ def _which(order: forms.Order, package: forms.Package) -> dict[str, str]:
     return which
 
 
-def _package_of(shipment: ConfirmShipment, order: forms.Order) -> forms.Package:
+def _package_of(shipment: ConfirmShipment, order: forms.Order) -> forms.Package | None:
+    """The package this parcel is; None where the order's only one has to be split for it.
+
+    Parcels are told one after the other, so of packages that look alike this one is under way
+    only if as many are as there are parcels up to it.
+    """
     packages = order.get("package_list") or []
     if not packages:
         raise Retry(f"Shopee has made no package of order {shipment.number} yet")
-    if len(packages) == 1:
-        if not shipment.complete:
-            raise Rejected(
-                f"Shopee takes order {shipment.number} as one package, and this parcel is a part",
-                words="split the order in Seller Center, or wait for its last parcel",
-            )
-        return packages[0]
     wanted = Counter({line.line: line.quantity for line in shipment.lines})
-    lines = {
-        (line["item_id"], line["model_id"]): str(line.get("order_item_id") or "")
-        for line in order.get("item_list") or []
-    }
-    alike = [one for one in packages if _holds(one, lines) == wanted]
-    if not alike:
-        raise Rejected(
-            f"no package of order {shipment.number} holds just these lines",
-            words="arrange it in Seller Center as it was packed",
-        )
-    waiting = [one for one in alike if _state(one) in _WAITING]
-    return (waiting or alike)[0]
+    waiting = [one for one in packages if _state(one) in _WAITING]
+    under_way = [one for one in packages if one not in waiting]
+    told = [one for one in under_way if _holds(one, order) == wanted]
+    if told and len(under_way) >= shipment.parcel:
+        return told[-1]
+    if alike := [one for one in waiting if _holds(one, order) == wanted]:
+        return alike[0]
+    if len(packages) == 1:
+        return packages[0] if shipment.complete or under_way else None
+    if shipment.complete and len(waiting) <= 1:
+        return (waiting or packages)[-1]  # what is left, whatever else was to be in it
+    raise Rejected(
+        f"no package of order {shipment.number} holds just what is in this parcel",
+        words="Shopee splits an order once: tell it there with the last parcel, and discard this",
+    )
 
 
-def _holds(package: forms.Package, lines: Mapping[tuple[int, int], str]) -> Counter[str]:
+def _parts(shipment: ConfirmShipment, order: forms.Order) -> list[list[dict[str, Any]]]:
+    """The units of this parcel, and the others: what `split_order` makes packages of."""
+    (package,) = order.get("package_list") or []
+    wanted = {line.line: line.quantity for line in shipment.lines}
+    now: list[dict[str, Any]] = []
+    later: list[dict[str, Any]] = []
+    for row in package.get("item_list") or []:
+        units = min(wanted.get(_line_of(row, order), 0), row["model_quantity"])
+        names = ("item_id", "model_id", "order_item_id", "promotion_group_id")
+        same = {name: row[name] for name in names if name in row}  # type: ignore[literal-required]
+        for part, number in ((now, units), (later, row["model_quantity"] - units)):
+            if number:
+                part.append({**same, "model_quantity": number})
+    return [now, later]
+
+
+def _holds(package: forms.Package, order: forms.Order) -> Counter[str]:
     found: Counter[str] = Counter()
     for row in package.get("item_list") or []:
-        own = row.get("order_item_id")
-        key = str(own) if own else lines.get((row["item_id"], row["model_id"]), "")
-        found[key] += row["model_quantity"]
+        found[_line_of(row, order)] += row["model_quantity"]
     return found
+
+
+def _line_of(row: forms.PackageLine, order: forms.Order) -> str:
+    if own := row.get("order_item_id"):
+        return str(own)
+    for line in order.get("item_list") or []:
+        if (line["item_id"], line["model_id"]) == (row["item_id"], row["model_id"]):
+            return str(line.get("order_item_id") or "")
+    return ""

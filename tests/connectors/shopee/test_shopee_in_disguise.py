@@ -39,7 +39,7 @@ def shopee(request: Any) -> Shopee:
     return Shopee(Disguised(request.param), SETTINGS)
 
 
-@pytest.mark.parametrize("resource", ["order", "listing", "return", "refund", "price"])
+@pytest.mark.parametrize("resource", ["order", "listing", "return", "refund"])
 async def test_h47_a_list_that_is_missing_is_asked_for_again(shopee: Shopee, resource: str) -> None:
     with pytest.raises(Retry):
         await shopee.read(resource, None, None)

@@ -135,14 +135,70 @@ async def test_a_cancelled_package_is_no_success(shop):
             await call(a_parcel(shop.fake, sn, {TEE: 2}))
 
 
-async def test_a_part_of_the_only_package_is_not_told_as_the_whole(shop):
+async def test_a_part_of_the_only_package_splits_the_order(shop):
+    sn = an_order(shop, units=3)
+    await shop.shopee.send(a_parcel(shop.fake, sn, {TEE: 1}, complete=False))
+    now, later = shop.fake.packages(sn)
+    assert (now["lines"], now["told"]) == ({TEE: 1}, {"dropoff": {}})
+    assert (later["lines"], later["told"]) == ({TEE: 2}, {})
+    assert shop.fake.status(sn) == "READY_TO_SHIP"
+    last = a_parcel(shop.fake, sn, {TEE: 2}, parcel=2, complete=True)
+    assert not (await shop.shopee.send(last)).already
+    assert shop.fake.status(sn) == "PROCESSED"
+
+
+async def test_h21_a_lost_split_is_seen_and_not_made_again(shop):
     sn = an_order(shop, units=3)
     part = a_parcel(shop.fake, sn, {TEE: 1}, complete=False)
-    with pytest.raises(Rejected, match="takes order .* as one package"):
+    shop.fake.misbehave("order/split_order", "lost")
+    with pytest.raises(InDoubt):
         await shop.shopee.send(part)
+    assert await shop.shopee.find(part) is None
+    assert not (await shop.shopee.send(part)).already
+    assert shop.fake.calls().count("order/split_order") == 1
+
+
+async def test_what_did_not_happen_at_all_is_not_found(shop):
+    sn = an_order(shop, units=3)
+    part = a_parcel(shop.fake, sn, {TEE: 1}, complete=False)
+    shop.fake.misbehave("order/split_order", "ill")
+    with pytest.raises(InDoubt):
+        await shop.shopee.send(part)
+    assert await shop.shopee.find(part) is None
+
+
+async def test_an_order_that_may_not_be_split_is_a_persons_until_its_last_parcel(shop):
+    sn = an_order(shop, units=3)
+    shop.fake.shop.orders[sn].status = "RETRY_SHIP"
+    with pytest.raises(Rejected, match="as one package.*order.order_cannot_split"):
+        await shop.shopee.send(a_parcel(shop.fake, sn, {TEE: 1}, complete=False))
     assert shop.fake.packages(sn)[0]["told"] == {}
     last = a_parcel(shop.fake, sn, {TEE: 2}, parcel=2, complete=True)
     assert not (await shop.shopee.send(last)).already
+
+
+async def test_shopee_splits_once_so_a_third_parcel_is_a_persons(shop):
+    """The second one holds what the first held, and is not taken for it."""
+    sn = an_order(shop, units=3)
+    await shop.shopee.send(a_parcel(shop.fake, sn, {TEE: 1}, complete=False))
+    with pytest.raises(Rejected, match="splits an order once"):
+        await shop.shopee.send(a_parcel(shop.fake, sn, {TEE: 1}, parcel=2, complete=False))
+    last = a_parcel(shop.fake, sn, {TEE: 1}, parcel=3, complete=True)
+    assert not (await shop.shopee.send(last)).already
+    assert shop.fake.status(sn) == "PROCESSED"
+    assert (await shop.shopee.find(last)).already
+
+
+async def test_h21_of_two_alike_packages_the_one_that_was_told_is_found(shop):
+    sn = an_order(shop, units=2)
+    shop.fake.split(sn, [{TEE: 1}, {TEE: 1}])
+    first = a_parcel(shop.fake, sn, {TEE: 1}, complete=False)
+    shop.fake.misbehave("logistics/ship_order", "lost")
+    with pytest.raises(InDoubt):
+        await shop.shopee.send(first)
+    assert (await shop.shopee.find(first)).already
+    second = a_parcel(shop.fake, sn, {TEE: 1}, parcel=2)
+    assert await shop.shopee.find(second) is None
 
 
 async def test_parcels_of_a_split_order_find_their_packages(shop):
@@ -157,7 +213,7 @@ async def test_parcels_of_a_split_order_find_their_packages(shop):
     await shop.shopee.send(a_parcel(shop.fake, sn, {"RED": 2}, parcel=2))
     assert shop.fake.status(sn) == "PROCESSED"
     with pytest.raises(Rejected, match="holds just these lines"):
-        await shop.shopee.send(a_parcel(shop.fake, sn, {"RED": 1}, parcel=3))
+        await shop.shopee.send(a_parcel(shop.fake, sn, {"RED": 1}, parcel=3, complete=False))
 
 
 async def test_two_alike_packages_are_told_one_after_the_other(shop):

@@ -215,10 +215,3 @@ async def test_a_walk_goes_over_all_items_in_fifties(shop):
         len(one["item_id_list"].split(",")) for one in shop.witness.asked("get_item_base_info")
     ]
     assert sizes == [50, 50, 20]
-
-
-async def test_prices_are_one_row_for_each_model(shop):
-    red, blue = shop.fake.list_models({"RED": 5, "BLUE": 6}, price=990)
-    items, _, _ = await shop.all("price")
-    assert [item.external_id for item in items] == [red, blue]
-    assert str(items[0].body["price_info"][0]["original_price"]) == "9.9"
