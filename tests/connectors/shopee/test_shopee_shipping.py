@@ -212,7 +212,7 @@ async def test_parcels_of_a_split_order_find_their_packages(shop):
     assert shop.fake.status(sn) == "READY_TO_SHIP"
     await shop.shopee.send(a_parcel(shop.fake, sn, {"RED": 2}, parcel=2))
     assert shop.fake.status(sn) == "PROCESSED"
-    with pytest.raises(Rejected, match="holds just these lines"):
+    with pytest.raises(Rejected, match="holds just what is in this parcel"):
         await shop.shopee.send(a_parcel(shop.fake, sn, {"RED": 1}, parcel=3, complete=False))
 
 
