@@ -114,3 +114,20 @@ async def test_h47_a_parcel_without_an_answer_is_looked_up(odd: Any) -> None:
     )
     with pytest.raises(InDoubt):
         await shopee.send(Command(key="k", kind="confirm_shipment", record=record))
+
+
+async def test_lines_that_look_alike_take_their_parts_of_the_payout_in_turn() -> None:
+    """Where the payout names no line: the second of two alike must not take the first's voucher."""
+    line = {"item_id": 1, "model_id": 2}
+    order = {
+        "order_sn": "X1",
+        "order_status": "READY_TO_SHIP",
+        "update_time": 1,
+        "item_list": [{**line, "order_item_id": 7}, {**line, "order_item_id": 8}],
+    }
+    paid = [{**line, "discount_from_coin": 1}, {**line, "discount_from_coin": 2}]
+    details = {"error": "", "response": {"order_list": [order]}}
+    escrow = {"error": "", "response": {"order_income": {"items": paid}}}
+    item = await Shopee(Disguised(details, escrow), SETTINGS).fetch("order", "X1")
+    assert item is not None
+    assert [one["income"]["discount_from_coin"] for one in item.body["item_list"]] == [1, 2]

@@ -215,3 +215,18 @@ async def test_a_walk_goes_over_all_items_in_fifties(shop):
         len(one["item_id_list"].split(",")) for one in shop.witness.asked("get_item_base_info")
     ]
     assert sizes == [50, 50, 20]
+
+
+async def test_what_was_not_sent_is_not_called_unknown(shop):
+    first, second = (shop.fake.list_item(sku, 1) for sku in ("A", "B"))
+    real = shop.line.handle_async_request
+
+    async def throttled(request):
+        answer = await real(request)
+        if request.url.path.endswith("update_stock"):
+            shop.fake.misbehave("product/update_stock", "throttle")
+        return answer
+
+    shop.line.handle_async_request = throttled
+    results = await shop.shopee.publish([an_offer(first, 5), an_offer(second, 5)])
+    assert outcomes(results) == [(first, "SGZ", "accepted")]
