@@ -93,11 +93,13 @@ def get_order_list(book: Book, call: Call) -> Shape:
     start = int(call.params.get("cursor") or 0)
     shown = found[start : start + size]
     more = start + size < len(found)
+    with_status = call.params.get("response_optional_fields") == "order_status"
     return {
         "more": more,
         "next_cursor": str(start + size) if more else "",
         "order_list": [
-            {"order_sn": placed.order, "order_status": placed.status, "booking_sn": ""}
+            {"order_sn": placed.order, "booking_sn": ""}
+            | ({"order_status": placed.status} if with_status else {})
             for placed in shown
         ],
     }

@@ -19,14 +19,14 @@ from connectors.shopee.fake_shop import (
 
 Shape = dict[str, Any]
 _DAY = 86400
-_PAID = frozenset({"UNPAID", "PENDING"})
+_UNPAID = frozenset({"UNPAID", "PENDING"})
 #: Left out of an order unless `response_optional_fields` names them.
 OPTIONAL = frozenset(
     "buyer_user_id buyer_username estimated_shipping_fee recipient_address actual_shipping_fee"
     " goods_to_declare note note_update_time item_list pay_time dropshipper dropshipper_phone"
     " split_up buyer_cancel_reason cancel_by cancel_reason actual_shipping_fee_confirmed"
     " buyer_cpf_id fulfillment_flag pickup_done_time package_list shipping_carrier payment_method"
-    " total_amount invoice_data checkout_shipping_carrier".split()
+    " total_amount invoice_data".split()
 )
 
 
@@ -35,7 +35,7 @@ def money(cents: int) -> float:
 
 
 def order_of(placed: Placed, wanted: Iterable[str], currency: str) -> Shape:
-    ready = placed.status not in _PAID
+    ready = placed.status not in _UNPAID
     whole = {
         "order_sn": placed.order,
         "region": "SG",
@@ -77,6 +77,8 @@ def order_of(placed: Placed, wanted: Iterable[str], currency: str) -> Shape:
         "pickup_done_time": 0,
     }
     left_out = OPTIONAL - set(wanted)
+    if placed.status == "UNPAID":
+        left_out |= {"total_amount"}  # it is there once the buyer has paid
     return {name: value for name, value in whole.items() if name not in left_out}
 
 
@@ -183,7 +185,7 @@ def model_of(model: Model, item: Listed, currency: str) -> Shape:
     return {
         "model_id": model.model,
         "model_sku": model.sku,
-        "model_status": "NORMAL",
+        "model_status": "MODEL_NORMAL",
         "tier_index": [0],
         "promotion_id": 0,
         "has_promotion": model.locked or model.reserved > 0,

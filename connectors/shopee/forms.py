@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Generic, NotRequired, TypedDict, TypeVar
 
 Part = TypeVar("Part")
@@ -13,7 +14,6 @@ class Answered(TypedDict, Generic[Part]):
 
 class ListedOrder(TypedDict):
     order_sn: str
-    order_status: NotRequired[str]
 
 
 class OrderList(TypedDict):
@@ -65,6 +65,9 @@ class IncomeLine(TypedDict):
 
 class Income(TypedDict):
     items: list[IncomeLine]
+    escrow_amount: NotRequired[Decimal | int | None]
+    seller_return_refund: NotRequired[Decimal | int | None]
+    drc_adjustable_refund: NotRequired[Decimal | int | None]
 
 
 class Escrow(TypedDict):

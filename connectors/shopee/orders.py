@@ -17,8 +17,8 @@ _A_DETAIL = 50
 #: Without this list most of an order is left out. Who the buyer is, is not asked.
 FIELDS = ",".join(
     "item_list recipient_address pay_time cancel_by cancel_reason buyer_cancel_reason"
-    " fulfillment_flag package_list shipping_carrier checkout_shipping_carrier total_amount"
-    " split_up pickup_done_time payment_method estimated_shipping_fee note".split()
+    " fulfillment_flag package_list shipping_carrier total_amount split_up"
+    " pickup_done_time payment_method estimated_shipping_fee".split()
 )
 #: Nothing is paid yet: there is no payout to ask for.
 _UNPAID = frozenset({"UNPAID", "PENDING"})

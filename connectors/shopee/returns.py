@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from connectors.shopee import forms
@@ -56,6 +57,13 @@ class Returns:
         income = None
         if found["status"] in _DECIDED:
             income = await self._orders.income(found["order_sn"])
-        back = (income or {}).get("seller_return_refund")
+        back = income is not None and _is_lower(income)
         # No revision: the payout changes without touching the return.
-        return Item(external_id=return_sn, body={**found, "seller_return_refund": back})
+        return Item(external_id=return_sn, body={**found, "given_back": back})
+
+
+def _is_lower(income: Mapping[str, Any]) -> bool:
+    """The payout is lower by a return: a part, a decision of Shopee's, or all there was."""
+    parts = (income.get(name) or 0 for name in ("seller_return_refund", "drc_adjustable_refund"))
+    left = income.get("escrow_amount")
+    return any(parts) or (left is not None and left <= 0)

@@ -21,6 +21,8 @@ from shopee_kit import (
 
 from connectors.shopee import dialect
 from connectors.shopee.fake_calls import CALLS
+from connectors.shopee.fake_views import OPTIONAL
+from connectors.shopee.orders import FIELDS
 from connectors.shopee.signing import signature
 from core.contract import Unsigned
 from core.errors import ConnectorError
@@ -104,9 +106,13 @@ def test_every_parameter_the_fake_takes_is_published():
         assert set(names.split()) <= published, call
 
 
+def test_the_fields_of_an_order_we_ask_for_are_those_that_must_be_asked_for():
+    assert set(FIELDS.split(",")) <= OPTIONAL
+
+
 #: What is planted in an answer of the fake's: the bytes before and after.
 ANSWERS = {
-    "a field nobody published": (b'"order_status"', b'"order_state"'),
+    "a field nobody published": (b'"fulfillment_flag"', b'"fulfilment_flag"'),
     "an id as text": (b'"item_id":1001', b'"item_id":"1001"'),
     "a number where text was": (b'"currency":"SGD"', b'"currency":1'),
     "no request id in a refusal": (b'"request_id"', b'"requestid"'),

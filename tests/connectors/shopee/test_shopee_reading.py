@@ -127,6 +127,18 @@ async def test_pending_orders_are_asked_for_and_are_incomplete_without_a_payout(
     assert not shop.witness.asked("get_escrow_detail")
 
 
+async def test_an_unpaid_order_claims_its_units_although_nothing_says_how_much(shop):
+    shop.fake.list_item(TEE, 5)
+    sn = shop.fake.place_order([{"sku": TEE, "quantity": 1}], status="UNPAID")
+    (item,), _, _ = await shop.all("order")
+    assert "total_amount" not in item.body
+    unpaid = order_of(item)
+    assert (unpaid.payment, unpaid.complete, unpaid.reservable) == (Payment.PENDING, False, True)
+    shop.fake.pay(sn)
+    paid = order_of(await shop.shopee.fetch("order", sn))
+    assert (paid.payment, paid.complete, str(paid.total)) == (Payment.PAID, True, "13.99 SGD")
+
+
 async def test_an_order_the_details_do_not_have_is_shown_and_not_lost(shop):
     first, second = orders(shop, 2)
     listed = shop.fake.shop.orders[second]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from shopee_kit import REPO
+import pytest
+from shopee_kit import REPO, SETTINGS
 
+from connectors.shopee import Shopee, fake_views
+from core.contract import Answer
 from core.mapping import load_mapping
 from core.model import RequestState
 from core.strict import dump_json, load_json
@@ -100,3 +103,31 @@ async def test_more_returns_than_a_list_holds(shop):
 async def test_a_return_that_vanished_is_none(shop):
     assert await shop.shopee.fetch("return", "12345") is None
     assert await shop.shopee.fetch("refund", "12345") is None
+
+
+@pytest.mark.parametrize(
+    ("payout", "paid"),
+    [
+        ({"escrow_amount": 31.8}, False),
+        ({"escrow_amount": 31.8, "seller_return_refund": 0, "drc_adjustable_refund": 0.0}, False),
+        ({"escrow_amount": 21.2, "seller_return_refund": -10.6}, True),
+        ({"escrow_amount": 26.8, "drc_adjustable_refund": 5.0}, True),
+        ({"escrow_amount": 0.0, "seller_return_refund": 0.0}, True),
+    ],
+)
+async def test_a_payout_is_lower_by_a_part_by_a_decision_or_by_all(shop, payout, paid):
+    _, number = a_return(shop)
+    shop.fake.move_return(number, "ACCEPTED")
+    returned = shop.fake.shop.returns[number]
+    told = fake_views.escrow_of(returned.order)
+    bodies = [
+        {"error": "", "response": fake_views.return_of(returned, "SGD", detail=True)},
+        {"error": "", "response": {**told, "order_income": {"items": [], **payout}}},
+    ]
+
+    class Said:
+        async def call(self, method, path, **words):
+            return Answer(status=200, headers={}, body=load_json(dump_json(bodies.pop(0))))
+
+    item = await Shopee(Said(), SETTINGS).fetch("refund", number)
+    assert item.body["given_back"] is paid

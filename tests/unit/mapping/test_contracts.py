@@ -125,6 +125,7 @@ CONTRACTS: dict[tuple[str, str], Callable[[], set[Names]]] = {
 ADDED: dict[tuple[str, str], set[str]] = {
     ("shopee", "order"): {
         "income.buyer_paid_shipping_fee",
+        "income.buyer_total_amount",
         "item_list.income.discount_from_coin",
         "item_list.income.discount_from_voucher_seller",
         "item_list.income.discount_from_voucher_shopee",
@@ -141,7 +142,7 @@ ADDED: dict[tuple[str, str], set[str]] = {
         "locations",
     },
     ("shopee", "price"): {"item_sku"},
-    ("shopee", "refund"): {"seller_return_refund"},
+    ("shopee", "refund"): {"given_back"},
     ("lazada", "return"): {"currency"},
 }
 
