@@ -462,6 +462,8 @@ def _token_aad(system: str, name: str) -> bytes:
 
 
 async def _load_token(app: App, system: str, name: str) -> str | None:
+    if not app.config.state.exists():
+        return None  # a look at the systems before the first start
     with app.store.read() as connection:
         value = connection.execute(
             select(tokens.c.value).where(tokens.c.system == system, tokens.c.name == name)

@@ -32,9 +32,11 @@ async def served(app: Any) -> AsyncIterator[str]:
     while not server.started:
         await asyncio.sleep(0)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await running
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await running
 
 
 async def run_client(base: str, *arguments: str) -> tuple[int, str, str]:
