@@ -7,7 +7,7 @@ with every warehouse in the call (`stock`). See README.md for the vendor's habit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from connectors.shopee import forms
@@ -33,16 +33,41 @@ from core.contract import (
     Receipt,
     Setup,
 )
-from core.errors import InvariantBroken, Rejected
+from core.errors import ConfigError, InvariantBroken, Problem, Rejected
 
 #: An authorization that ends within so many days is said.
 _SOON_DAYS = 30
+_WAYS = ("any", "pickup", "dropoff")
 #: What a shop hears that has no warehouses of its own.
 _ONE_WAREHOUSE = frozenset({"warehouse.error_not_in_whitelist", "error_not_in_whitelist"})
 
 
 def connect(setup: Setup) -> Shopee:
+    """Raises ConfigError with every setting that Shopee would never understand."""
+    problems = [
+        Problem(file=f"systems.{setup.system}.settings.{name}", line=0, what=what)
+        for name, what in _wrong(setup.settings)
+    ]
+    if problems:
+        raise ConfigError(problems)
     return Shopee(setup.api, setup.settings)
+
+
+def _wrong(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name in ("partner_id", "shop_id"):
+        text = settings[name].strip()
+        if not (text.isascii() and text.isdecimal()):
+            yield name, f"is {text[:40]!r}, not a number as Shopee shows it"
+    try:
+        aware = datetime.fromisoformat(settings["orders_from"]).tzinfo is not None
+    except ValueError:
+        aware = False
+    if not aware:
+        text = settings["orders_from"][:40]
+        yield "orders_from", f"is {text!r}, not an instant like 2026-11-01T00:00:00Z"
+    hand_over = settings.get("hand_over", _WAYS[0])
+    if hand_over not in _WAYS:
+        yield "hand_over", f"is {hand_over[:40]!r}; it may be {', '.join(_WAYS)}"
 
 
 def dialect(values: Mapping[str, str]) -> Dialect:

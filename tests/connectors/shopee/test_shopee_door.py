@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from shopee_kit import SECRETS, a_parcel, an_offer
 
-from connectors.shopee import dialect
-from core.errors import InDoubt, LoginNeeded, RateLimited, Retry
+from connectors.shopee import connect, dialect
+from core.contract import Setup
+from core.errors import ConfigError, InDoubt, LoginNeeded, RateLimited, Retry
 from core.login import STORED
 
 TEE = "TEE-M"
@@ -216,3 +217,24 @@ def test_an_empty_token_is_none():
     at = datetime(2026, 1, 1, tzinfo=UTC)
     assert shop.tokens({"access_token": "", "refresh_token": ""}, at)["access_token"] is None
     assert shop.tokens([], at) == {}
+
+
+# ---------------------------------------------------------------- bad settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("partner_id", "shpk123", "not a number"),
+        ("shop_id", "", "not a number"),
+        ("shop_id", "\uff11\uff14", "not a number"),
+        ("orders_from", "yesterday", "not an instant"),
+        ("orders_from", "2026-11-01", "not an instant"),
+        ("hand_over", "drone", "it may be any, pickup, dropoff"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_at_start(shop, name, value, what):
+    own = {**shop.settings, name: value}
+    with pytest.raises(ConfigError, match=what) as caught:
+        connect(Setup(system="shopee-sg", api=shop.door, settings=own, manifest={}))
+    assert f"systems.shopee-sg.settings.{name}" in str(caught.value)
