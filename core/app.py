@@ -28,7 +28,7 @@ from core.breaker import Breaker
 from core.clock import Clock, local_day, stamp, unstamp
 from core.config import Config
 from core.config_types import System
-from core.contract import Setup
+from core.contract import Dialect, Setup
 from core.crash import crash_point
 from core.errors import ConfigError, MappingError, Problem
 from core.http import Door, DoorSpec
@@ -265,6 +265,9 @@ def _account(system: System) -> str:
         return system.name
     parts = [system.manifest.name, system.settings.get("base_url", "")]
     parts += [secrets[name].reveal() for name in names]
+    if system.manifest.login.kind == "signed":
+        # One grant may cover several shops, and each then has a chain of tokens of its own.
+        parts += [f"{name}={value}" for name, value in sorted(system.settings.items())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -308,6 +311,7 @@ def _open_door(app: App, system: System, chance: random.Random, transports: Tran
         wire=wire,
         load=lambda name: _load_token(app, system.name, name),
         store=lambda name, value: _store_token(app, system.name, name, value),
+        dialect=_dialect(system),
     )
     breaker = Breaker(at_once=manifest.at_once)
     door = Door(
@@ -338,12 +342,37 @@ def _midnight_after(app: App, day: date | None) -> datetime | None:
     return local_day(day, app.network.zone).end if day else None
 
 
+def _dialect(system: System) -> Dialect | None:
+    """How its calls are signed; it needs the words, as a session does."""
+    if system.manifest.login.kind != "signed":
+        return None
+    values = {name: secret.reveal() for name, secret in system.secrets.items()}
+    dialect: Dialect = _of_package(system, "dialect")({**system.settings, **values})
+    return dialect
+
+
 def _connect(app: App, system: System) -> Any:
     """Import the connector by its package and let it build itself."""
     manifest = system.manifest
+    settings = dict(system.settings)
+    if manifest.login.kind == "session":
+        # A session login is the connector's own conversation, so it needs the words.
+        settings |= {name: secret.reveal() for name, secret in system.secrets.items()}
+    connect = _of_package(system, "connect")
+    return connect(
+        Setup(
+            system=system.name,
+            api=app.doors[system.name],
+            settings=settings,
+            manifest=manifest.raw,
+        )
+    )
+
+
+def _of_package(system: System, name: str) -> Any:
+    manifest = system.manifest
     try:
-        package = importlib.import_module(manifest.package)
-        connect = package.connect
+        return getattr(importlib.import_module(manifest.package), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
             [
@@ -355,18 +384,6 @@ def _connect(app: App, system: System) -> Any:
                 )
             ]
         ) from error
-    settings = dict(system.settings)
-    if manifest.login.kind == "session":
-        # A session login is the connector's own conversation, so it needs the words.
-        settings |= {name: secret.reveal() for name, secret in system.secrets.items()}
-    return connect(
-        Setup(
-            system=system.name,
-            api=app.doors[system.name],
-            settings=settings,
-            manifest=manifest.raw,
-        )
-    )
 
 
 # ------------------------------------------------------------------ durable health
@@ -445,6 +462,8 @@ def _token_aad(system: str, name: str) -> bytes:
 
 
 async def _load_token(app: App, system: str, name: str) -> str | None:
+    if not app.config.state.exists():
+        return None  # a look at the systems before the first start
     with app.store.read() as connection:
         value = connection.execute(
             select(tokens.c.value).where(tokens.c.system == system, tokens.c.name == name)

@@ -11,6 +11,7 @@ methods its manifest promises:
     safe_by lookup  find          what became of a command whose answer was lost
     stock_write:    publish       many quantities in one call, each judged alone
     hooks:          events        what a verified push means
+    login: signed   a `Dialect`, which its package's `dialect(values)` builds
 
 It never has a database, a clock, a retry loop, a log of bodies, a field mapping
 or knowledge of another system. `Api` does login, limits, deadlines and sorting
@@ -76,7 +77,9 @@ class Api(Protocol):
         """
 
     def now(self) -> datetime:
-        """The vendor's time by its own Date header. For signed timestamps only, never for data."""
+        """The vendor's time by its own Date header: for signed timestamps, and for the upper bound
+        of what is asked where a vendor demands one. Never for data: what an answer covers is what
+        the answer says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,53 @@ class Setup:
     api: Api
     settings: Mapping[str, str]
     manifest: Mapping[str, Any]  # the parsed manifest.yaml, for engines like http_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsigned:
+    """One call before it is signed. `path` and `query` are as they go out; `token` is the access
+    token, "" for the call that asks for one; `at` is the vendor's time."""
+
+    method: str
+    path: str
+    query: str = field(repr=False)
+    content: bytes | None = field(repr=False)
+    token: str = field(repr=False)
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What an answer means where its status does not say it.
+
+    login: our token is refused, nothing happened. clock: the timestamp was, nothing happened.
+    limited: not before `after_s` seconds, None if it did not say. retry: it did not happen.
+    in_doubt: a write may have happened. gone: a person must authorize us again.
+    """
+
+    meaning: Literal["login", "clock", "limited", "retry", "in_doubt", "gone", "reject"]
+    words: str = ""
+    after_s: float | None = None
+
+
+class Dialect(Protocol):
+    """How one vendor signs each call and says no (manifest: `login: {kind: signed}`).
+
+    Pure: no I/O, no clock, no state. It is asked at the moment a call leaves, so that a
+    signature is never older than its call and always of the token in hand.
+    """
+
+    def sign(self, call: Unsigned) -> Mapping[str, str]:
+        """What to add to the query."""
+
+    def refresh(self, refresh_token: str) -> Json:
+        """The JSON body that asks for new tokens; it is signed like any call."""
+
+    def tokens(self, body: Json, at: datetime) -> Mapping[str, Json]:
+        """`access_token`, `refresh_token`, `expires_in` (seconds) of an answer, as far as there."""
+
+    def verdict(self, body: Json, at: datetime) -> Verdict | None:
+        """What a decoded answer means for the call as such; None: for the connector to judge."""
 
 
 class Reads(Protocol):

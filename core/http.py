@@ -13,16 +13,16 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import tenacity
 
 from core import exchanges
 from core.addresses import why_not_url
-from core.answers import Gone, Sorted, http_date, sort_status, words_of
+from core.answers import Gone, Sorted, sort_status, words_of
 from core.breaker import Breaker, Pass
 from core.clock import Clock
-from core.contract import Answer, Json
+from core.contract import Answer, Json, Verdict
 from core.errors import (
     ConfigError,
     ConnectorError,
@@ -78,6 +78,7 @@ class _Fault:
     gone: Gone = ""
     momentary: bool = False
     login: bool = False
+    clock: bool = False
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ class Door:
         self._gate = Gate(spec.at_once, clock)
         self._clock = clock
         self._observer = observer
-        self._offset_s = 0.0
+        self._theirs = login.theirs
         self._logins = _RefusedLogins()
         self._freed = asyncio.Event()
         # Spreads repeats; nothing secret depends on it.
@@ -181,10 +182,10 @@ class Door:
     @property
     def clock_offset_s(self) -> float:
         """Their clock minus ours, by the last Date header; whole seconds at best."""
-        return self._offset_s
+        return self._theirs.offset_s
 
     def now(self) -> datetime:
-        return self._clock.now() + timedelta(seconds=self._offset_s)
+        return self._theirs.now()
 
     @property
     def closed_for_s(self) -> float:
@@ -246,6 +247,9 @@ class Door:
     async def _twice_at_most(self, ask: Ask) -> Answer | _Fault:
         used: list[Mapping[str, str]] = []
         result = await self._admitted(ask, used)
+        if isinstance(result, _Fault) and result.clock:
+            # Its answer has told us what time it is there; a refused call did not happen.
+            result = await self._admitted(ask, used)
         if not (isinstance(result, _Fault) and result.login):
             return result
         if not await self._login.refresh(used[0]):
@@ -304,8 +308,9 @@ class Door:
         try:
             await self._gate.enter(level)
             try:
+                url, headers = self._login.dressed(ask, login)
                 outcome = await self._wire.exchange(
-                    ask.method, ask.url, headers={**ask.headers, **login}, content=ask.content
+                    ask.method, url, headers=headers, content=ask.content
                 )
             finally:
                 self._gate.leave()
@@ -331,10 +336,8 @@ class Door:
             status=status,
             ms=round(outcome.seconds * 1000),
         )
-        if isinstance(outcome, Raw) and (theirs := http_date(outcome.headers.get("date", ""))):
-            # The header was written about half a round trip ago.
-            ours = self._clock.now() - timedelta(seconds=outcome.seconds / 2)
-            self._offset_s = (theirs - ours).total_seconds()
+        if isinstance(outcome, Raw):
+            self._theirs.heard(outcome.headers, outcome.seconds)
 
     def _lost(self, ask: Ask, lost: Lost) -> _Fault:
         what = f"{self._spec.system} did not answer {ask.where}"
@@ -345,6 +348,9 @@ class Door:
         return _Fault(error=Retry(what, words=lost.why), gone="hard", momentary=not lost.sent)
 
     def _heard(self, ask: Ask, raw: Raw) -> Answer | _Fault:
+        verdict = self._login.verdict(raw)
+        if verdict is not None:
+            return self._said_no(ask, raw, verdict)
         if raw.status in ask.expect:
             return Answer(status=raw.status, headers=raw.headers, body=lenient(ask, raw))
         sorted_ = sort_status(
@@ -379,6 +385,26 @@ class Door:
             gone="hard" if page else "",
             momentary=page and not ask.writes,
         )
+
+    def _said_no(self, ask: Ask, raw: Raw, verdict: Verdict) -> _Fault:
+        """By the vendor's own words, whatever the status."""
+        what = f"{self._spec.system} says no to {ask.where}"
+        words = verdict.words
+        match verdict.meaning:
+            case "limited":
+                after_s = self._limiter.pause(ask.budget, verdict.after_s)
+                limited = RateLimited(what, after_s=after_s, words=words, status=raw.status)
+                return _Fault(error=limited)
+            case "login" | "gone":
+                what = f"{self._spec.system} refuses our login; see {self._login.where}"
+                refused = LoginNeeded(what, words=words, status=raw.status)
+                return _Fault(error=refused, login=verdict.meaning == "login")
+            case "in_doubt" if ask.writes:
+                return _Fault(error=InDoubt(what, words=words, status=raw.status))
+            case "reject":
+                return _Fault(error=Rejected(what, words=words, status=raw.status))
+        error = Retry(what, words=words, status=raw.status)
+        return _Fault(error=error, clock=verdict.meaning == "clock")
 
     def _refused(self, ask: Ask, raw: Raw, how: Sorted) -> _Fault:
         what = f"{self._spec.system} answered {raw.status} to {ask.where}"

@@ -12,24 +12,27 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import tenacity
 
 from core.addresses import why_not_url
 from core.answers import retry_after_s, words_of
 from core.clock import Clock, stamp, unstamp
+from core.contract import Dialect, Unsigned, Verdict
 from core.crash import crash_point
 from core.errors import ConfigError, ConnectorError, LoginNeeded, Problem, RateLimited, Retry
-from core.seal import hide
+from core.request import Ask
+from core.seal import hide, scrub
 from core.secrets import Secret
 from core.strict import Malformed, dump_json, load_json
+from core.their_clock import TheirClock
 from core.wire import Lost, Raw
 
-Kind = Literal["none", "header", "bearer", "basic", "refresh_token", "client_credentials"]
+Kind = Literal["none", "header", "bearer", "basic", "refresh_token", "client_credentials", "signed"]
 
 #: A token is renewed so long before it ends, so that it does not end under way.
 EARLY_S = 60.0
@@ -42,6 +45,9 @@ _TRIES_S = 10.0
 _FORCED_EVERY_S = 30.0
 #: The one name under which the chain of refresh tokens is stored: one write, never half of it.
 STORED = "refresh_tokens"
+#: Under which a signed login keeps its access token: no header, it is part of each signature.
+_ACCESS = "access_token"
+_WORDS_MAX = 300
 
 
 class Sends(Protocol):
@@ -95,7 +101,9 @@ class LoginSpec:
 
         known: Kind = "none"  # a session is the connector's own affair
         match kind:
-            case "header" | "bearer" | "basic" | "refresh_token" | "client_credentials":
+            case "header" | "bearer" | "basic":
+                known = kind
+            case "refresh_token" | "client_credentials" | "signed":
                 known = kind
         return cls(
             kind=known,
@@ -142,6 +150,7 @@ class Login:
         wire: Sends | None = None,
         load: Load = _nothing_stored,
         store: Store = _store_nothing,
+        dialect: Dialect | None = None,
     ) -> None:
         self._system = system
         self._spec = spec
@@ -149,6 +158,8 @@ class Login:
         self._wire = wire
         self._load = load
         self._store = store
+        self._dialect = dialect
+        self.theirs = TheirClock(clock)
         self._token: _Token | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._refusal: LoginNeeded | None = None
@@ -163,7 +174,7 @@ class Login:
 
     @property
     def renews(self) -> bool:
-        return self._spec.kind in ("refresh_token", "client_credentials")
+        return self._spec.kind in ("refresh_token", "client_credentials", "signed")
 
     @property
     def where(self) -> str:
@@ -201,6 +212,38 @@ class Login:
             raise
         assert self._token is not None
         return self._token.headers
+
+    def dressed(self, ask: Ask, login: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+        """The URL and headers of a call as it leaves now, logged in with what `headers` gave."""
+        if self._dialect is None:
+            return ask.url, {**ask.headers, **login}
+        return self._signed(ask.method, ask.url, ask.content, login[_ACCESS]), ask.headers
+
+    def verdict(self, raw: Raw) -> Verdict | None:
+        """What the vendor's own words mean, where its statuses do not say it."""
+        if self._dialect is None:
+            return None
+        try:
+            body = load_json(raw.content) if raw.content.strip() else None
+        except Malformed:
+            return None
+        found = self._dialect.verdict(body, self.theirs.now())
+        # Scrubbed before it is cut: half a secret would not be recognized.
+        return found and replace(found, words=" ".join(scrub(found.words).split())[:_WORDS_MAX])
+
+    def _signed(self, method: str, url: str, content: bytes | None, token: str) -> str:
+        assert self._dialect is not None
+        parts = urlsplit(url)
+        call = Unsigned(
+            method=method,
+            path=parts.path,
+            query=parts.query,
+            content=content,
+            token=token,
+            at=self.theirs.now(),
+        )
+        added = urlencode(self._dialect.sign(call), quote_via=quote)
+        return f"{url}{'&' if parts.query else '?'}{added}"
 
     async def refresh(self, refused: Mapping[str, str]) -> bool:
         """The system refused these headers. False: there is nothing to renew."""
@@ -247,6 +290,9 @@ class Login:
         life = _seconds(answer.get("expires_in"))
         # A token of two minutes is used for one; EARLY_S must not make it useless.
         good_until = self._clock.monotonic() + max(life, EARLY_S * 1.5)
+        if self._dialect is not None:
+            self._token = _Token({_ACCESS: access}, good_until)
+            return
         prefix = self._spec.prefix
         if not prefix and self._spec.header == "authorization":
             prefix = "Bearer "
@@ -291,7 +337,8 @@ class Login:
 
     async def _chain(self) -> Mapping[str, str] | None:
         """What is stored of the refresh token that the operator has set; None: nothing yet."""
-        stored = await self._load(STORED) if self._spec.kind == "refresh_token" else None
+        rotating = self._spec.kind in ("refresh_token", "signed")
+        stored = await self._load(STORED) if rotating else None
         chain: dict[str, str] = load_json(stored.encode()) if stored else {}
         return chain if chain.get("seed") == _fingerprint(self._spec.refresh_token) else None
 
@@ -327,6 +374,8 @@ class Login:
 
     async def _ask_once(self, grant: Mapping[str, str]) -> Raw | Lost:
         assert self._wire is not None
+        if self._dialect is not None:
+            return await self._ask_signed(grant["refresh_token"])
         fields = {
             **grant,
             "client_id": self._spec.client_id,
@@ -340,13 +389,52 @@ class Login:
             "POST", self._spec.url, headers={"content-type": kind}, content=content
         )
 
+    async def _ask_signed(self, refresh_token: str) -> Raw | Lost:
+        """The same with a signature; asked once more if our clock alone was refused."""
+        assert self._wire is not None
+        assert self._dialect is not None
+        content = dump_json(self._dialect.refresh(refresh_token))
+        for last in (False, True):
+            url = self._signed("POST", self._spec.url, content, "")
+            raw = await self._wire.exchange(
+                "POST", url, headers={"content-type": "application/json"}, content=content
+            )
+            if isinstance(raw, Lost):
+                break
+            self.theirs.heard(raw.headers, raw.seconds)
+            verdict = self.verdict(raw)
+            if last or verdict is None or verdict.meaning != "clock":
+                break
+        return raw
+
     def _judge(self, raw: Raw | Lost) -> Mapping[str, Any]:
         what = f"{self._system}: the token endpoint"
         if isinstance(raw, Lost):
             raise Retry(f"{what} could not be asked", words=raw.why)
+        verdict = self.verdict(raw)
+        if verdict is not None:
+            raise self._said_no(verdict, raw, what)
         if 200 <= raw.status < 300:
             return self._read_token(raw)
         raise self._refused(raw, what)
+
+    def _said_no(self, verdict: Verdict, raw: Raw, what: str) -> ConnectorError:
+        words = verdict.words
+        if verdict.meaning == "limited":
+            after_s = verdict.after_s or REFUSED_FOR_S
+            told = f"{what} is asked too often"
+            return RateLimited(told, after_s=after_s, words=words, status=raw.status)
+        if verdict.meaning in ("login", "gone", "reject"):
+            return self._needed(words, raw.status)
+        return Retry(f"{what} gave no token", words=words, status=raw.status)
+
+    def _needed(self, words: str, status: int) -> LoginNeeded:
+        return LoginNeeded(
+            f"{self._system} does not renew our login any more: authorize Truecount there"
+            f" again and put the new credential where {self.where} points",
+            words=words,
+            status=status,
+        )
 
     def _refused(self, raw: Raw, what: str) -> ConnectorError:
         words = words_of(raw.content)
@@ -357,12 +445,7 @@ class Login:
             return RateLimited(
                 f"{what} answered {raw.status}", after_s=after_s, words=words, status=raw.status
             )
-        return LoginNeeded(
-            f"{self._system} does not renew our login any more: authorize Truecount there"
-            f" again and put the new credential where {self.where} points",
-            words=words,
-            status=raw.status,
-        )
+        return self._needed(words, raw.status)
 
     def _read_token(self, raw: Raw) -> Mapping[str, Any]:
         try:
@@ -371,6 +454,8 @@ class Login:
             problem = str(error)
         else:
             found: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
+            if self._dialect is not None:
+                found = self._dialect.tokens(answer, self.theirs.now())
             missing = _missing(found)
             if not missing:
                 return found

@@ -275,6 +275,7 @@ def _hooks(fields: Fields, secrets: Mapping[str, Setting]) -> Hooks:
     hooks = Hooks(
         scheme=fields.choice("scheme"),
         header=fields.text("header").lower(),
+        prefix=fields.text("prefix"),
         secret=fields.text("secret"),
         topic_header=topic.text("header").lower(),
         topic_always=topic.text("always"),
@@ -288,6 +289,8 @@ def _hooks(fields: Fields, secrets: Mapping[str, Setting]) -> Hooks:
             f"is {quoted(hooks.secret)}, which is not declared",
             suggest(hooks.secret, secrets),
         )
+    if hooks.prefix and not hooks.scheme.startswith("hmac_"):
+        fields.refuse("prefix", f"means nothing for scheme {hooks.scheme}", "Remove it.")
     if not hooks.header and hooks.scheme != "unsigned":
         fields.refuse("header", "is missing", f"Scheme {hooks.scheme} reads it.")
     if bool(hooks.topic_header) == bool(hooks.topic_always):

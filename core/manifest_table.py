@@ -20,6 +20,7 @@ LOGIN_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("prefix", "rotates", "expires_in"),
     ),
     "client_credentials": ((*_TOKEN, "sends", "header"), ("prefix",)),
+    "signed": (("url", "client_secret", "refresh_token"), ("rotates", "expires_in")),
     "session": ((), ("user", "secret")),
 }
 
@@ -63,6 +64,9 @@ _DOORS: Table = {
         choices=("hmac_sha256_base64", "hmac_sha256_hex", "shared_header", "unsigned"),
     ),
     "hooks.header": Option("text", "the header with the signature or the shared secret"),
+    "hooks.prefix": Option(
+        "text", "what is signed before the body; {url} is the address pushed to"
+    ),
     "hooks.secret": Option("text", "the name of a secret", required=True),
     "hooks.topic": Option("block", "how a push is named", required=True),
     "hooks.topic.header": Option("text", "by a header"),

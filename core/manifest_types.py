@@ -35,6 +35,7 @@ class Hooks:
 
     scheme: str
     header: str
+    prefix: str
     secret: str
     topic_header: str
     topic_always: str

@@ -16,6 +16,8 @@ from core.app import App
 from core.clock import unstamp
 from core.config_types import System
 from core.daemon import Daemon
+from core.errors import ConfigError, Problem
+from core.manifest_types import Hooks
 from core.metrics import BREAKER_STATES
 from core.rounds import SCHEDULER_S
 from core.store.refusals import unusable
@@ -64,7 +66,11 @@ def servers(daemon: Daemon) -> list[WebServer]:
         daemon.wake("intake")
 
     receiver = Receiver(
-        hooks={name: spec for name, s in app.config.systems.items() if (spec := hook_spec(s))},
+        hooks={
+            name: spec
+            for name, s in app.config.systems.items()
+            if (spec := hook_spec(s, app.config.listen.public_url))
+        },
         store=app.store,
         seal=app.seal,
         clock=app.clock,
@@ -97,8 +103,11 @@ def servers(daemon: Daemon) -> list[WebServer]:
     return [hooks, _operations(daemon)]
 
 
-def hook_spec(system: System) -> HookSpec | None:
-    """How one system pushes: its manifest's scheme with this installation's secrets."""
+def hook_spec(system: System, public_url: str) -> HookSpec | None:
+    """How one system pushes: its manifest's scheme with this installation's secrets.
+
+    Raises ConfigError where it signs an address that config.yaml does not name.
+    """
     hooks = system.manifest.hooks
     if hooks is None:
         return None
@@ -110,6 +119,7 @@ def hook_spec(system: System) -> HookSpec | None:
         system=system.name,
         scheme=hooks.scheme,
         header=hooks.header,
+        prefix=_signed_before(system.name, hooks, public_url),
         secrets=known,
         topic_header=hooks.topic_header,
         topic_always=hooks.topic_always,
@@ -117,6 +127,17 @@ def hook_spec(system: System) -> HookSpec | None:
         identity=hooks.identity,
         body_max=hooks.body_max,
     )
+
+
+def _signed_before(system: str, hooks: Hooks, public_url: str) -> bytes:
+    if "{url}" in hooks.prefix and not public_url:
+        what = f"{system} signs the address it pushes to, and listen.public_url is not set"
+        fix = (
+            f"Set it, so that the address is PUBLIC_URL/hooks/{system}; or leave out the secret"
+            f" {hooks.secret}: then {system} is only polled."
+        )
+        raise ConfigError([Problem(file=f"systems.{system}", line=1, what=what, fix=fix)])
+    return hooks.prefix.replace("{url}", f"{public_url}/hooks/{system}").encode()
 
 
 def _operations(daemon: Daemon) -> WebServer:

@@ -38,9 +38,18 @@ _EXPECTED: Mapping[str, Callable[[bytes, bytes], bytes]] = {
 }
 
 
-def verify(scheme: str, body: bytes, headers: Headers, secrets: Sequence[str], header: str) -> int:
+def verify(
+    scheme: str,
+    body: bytes,
+    headers: Headers,
+    secrets: Sequence[str],
+    header: str,
+    *,
+    prefix: bytes = b"",
+) -> int:
     """Which of `secrets` signed it: 0 the current one, 1 the old one while rotating (T3).
 
+    `prefix`: what the sender signs before the body, like the address it pushes to.
     Raises Forged. `unsigned` proves nothing: its push is only ever a hint.
     """
     if scheme == UNSIGNED:
@@ -57,7 +66,7 @@ def verify(scheme: str, body: bytes, headers: Headers, secrets: Sequence[str], h
     if scheme == "hmac_sha256_hex":
         given = given.lower()
     for index, secret in enumerate(secrets):
-        if hmac.compare_digest(given, expected(secret.encode(), body)):
+        if hmac.compare_digest(given, expected(secret.encode(), prefix + body)):
             return index
     raise Forged("wrong_signature")
 

@@ -25,6 +25,7 @@ from core.cli.opened import configured
 from core.cli.text import emit_json, table
 from core.clock import SystemClock
 from core.config import Config
+from core.config_types import System
 from core.daemon import Daemon, Lock
 from core.errors import ConfigError, ConnectorError
 from core.hangup import Hangup
@@ -201,11 +202,52 @@ def _duplicate_modes(config: Config) -> list[dict[str, Any]]:
 
 async def _probe_all(config: Config) -> list[dict[str, Any]]:
     app = build(config, SystemClock())
+    once = {name for name, system in config.systems.items() if _is_good_once(system)}
+    lock = Lock(config.state.parent)
+    why = _open_for_tokens(app, lock) if once else ""
     try:
-        return [await _probe(app, name) for name in app.connectors]
+        return [
+            _not_asked(app, name, why) if why and name in once else await _probe(app, name)
+            for name in app.connectors
+        ]
     finally:
         for door in app.doors.values():
             await door.aclose()
+        if once and not why:
+            await app.store.close()
+        lock.release()
+
+
+def _is_good_once(system: System) -> bool:
+    """Whether a login there spends a refresh token whose heir has to be kept (S24)."""
+    return system.manifest.login.words.get("rotates", "") in ("true", "yes")
+
+
+def _open_for_tokens(app: App, lock: Lock) -> str:
+    """The state, to keep new tokens in; or why they cannot be kept, and so are not asked for."""
+    try:
+        lock.take()
+    except ConfigError:
+        return "the running daemon has its login; see `truecount status`"
+    state = app.config.state
+    if state.exists():
+        engine = read_only(state)
+        try:
+            with engine.connect() as connection:
+                older = schema_of(connection) != SCHEMA_VERSION
+        finally:
+            engine.dispose()
+        if older:
+            lock.release()
+            return "the state is of another version; start the daemon once"
+    app.store.open()
+    return ""
+
+
+def _not_asked(app: App, name: str, why: str) -> dict[str, Any]:
+    connector = app.config.systems[name].connector
+    words = f"not asked, its login is good once: {why}"
+    return {"system": name, "connector": connector, "well": True, "words": words}
 
 
 async def _probe(app: App, name: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ and booked is asked of the fakes; the database is only asked what the daemon bel
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -99,16 +100,22 @@ class Judge:
 
     # -------------------------------------------------------------- now and then, inside
 
-    def acknowledged(self, system: str, headers: Mapping[str, str]) -> None:
+    def acknowledged(self, system: str, headers: Mapping[str, str], body: bytes) -> None:
         """We said 2xx to this push: it is kept from now on (G1)."""
         app = self._machine.app
-        spec = hook_spec(app.config.systems[system]) if app is not None else None
+        spec = (
+            hook_spec(app.config.systems[system], app.config.listen.public_url)
+            if app is not None
+            else None
+        )
         if spec is None:
             return
         words = {name.lower(): value for name, value in headers.items()}
-        topic = words[spec.topic_header]
-        if topic in spec.topics:
+        topic = words[spec.topic_header] if spec.topic_header else spec.topic_always
+        if topic in spec.topics or spec.topic_always:
             identity = IDENTITY_JOINT.join(words[name] for name in spec.identity)
+            if not spec.identity:
+                identity = hashlib.sha256(body).hexdigest()
             self._acknowledged[system, topic, identity] = self._loop.time()
 
     def ready(self, app: App) -> None:

@@ -194,7 +194,11 @@ class Machine:
             daemon.wake("intake")
 
         process.receiver = Receiver(
-            hooks={n: spec for n, s in app.config.systems.items() if (spec := hook_spec(s))},
+            hooks={
+                n: spec
+                for n, s in app.config.systems.items()
+                if (spec := hook_spec(s, app.config.listen.public_url))
+            },
             store=app.store,
             seal=app.seal,
             clock=app.clock,

@@ -312,7 +312,7 @@ class Run:
             status = await self.machine.receive(system, headers, body)
             self.journal.note(system, f"pushes  {status}")
             if 200 <= status < 300:
-                self.judge.acknowledged(system, headers)
+                self.judge.acknowledged(system, headers, body)
                 return
 
 

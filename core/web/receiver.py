@@ -57,6 +57,7 @@ class HookSpec:
     scheme: str
     header: str
     secrets: tuple[str, ...]  # the current one, then the old one while rotating (T3)
+    prefix: bytes = b""  # signed before the body
     topic_header: str = ""  # or else topic_always
     topic_always: str = ""
     topics: frozenset[str] = frozenset()  # worth keeping, of those a header can name
@@ -233,7 +234,10 @@ class Receiver:
         try:
             _prove_path(spec, tail)
             hashed = spec.scheme in _SCHEMES_THAT_HASH
-            if verify(spec.scheme, body, headers, spec.secrets, spec.header) > 0:
+            index = verify(
+                spec.scheme, body, headers, spec.secrets, spec.header, prefix=spec.prefix
+            )
+            if index > 0:
                 self._metrics.old_secret.labels(spec.system).inc()
         except Forged as forged:
             if not hashed or forged.reason != "wrong_signature":

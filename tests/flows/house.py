@@ -296,7 +296,11 @@ class House:
         await app.publisher.recover()
         await app.sweep.prepare()
         receiver = Receiver(
-            hooks={n: spec for n, s in config.systems.items() if (spec := hook_spec(s))},
+            hooks={
+                n: spec
+                for n, s in config.systems.items()
+                if (spec := hook_spec(s, config.listen.public_url))
+            },
             store=app.store,
             seal=app.seal,
             clock=self.clock,

@@ -524,7 +524,7 @@ BUGS = (
     ),
     Bug(
         name="the rounding of a total is booked as nothing",
-        file="core/fulfillment.py",
+        file="core/booking.py",
         old="        sold = lifecycle.with_rounding(order)\n",
         new="        sold = order\n",
         harness=f"{FLOWS}/test_money_rules.py::"

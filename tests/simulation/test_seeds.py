@@ -102,3 +102,21 @@ def test_a_calm_day_is_quiet() -> None:
     verdict = simulate(draw(4, 6, kinds()).calm())
     assert verdict.wrong == ()
     assert (verdict.lives, verdict.orders > 0) == (1, True)
+
+
+#: Days on which every channel is Shopee: one-time tokens, signatures by a clock that is minutes
+#: wrong, windows, drains before raises. It is in nobody's draw ("most": 0 in the cast), or every
+#: seed would be another day than the one it was kept for.
+SHOPEE = (5, pytest.param(11, marks=pytest.mark.long))
+
+
+@pytest.mark.parametrize("seed", SHOPEE)
+def test_a_day_of_shopees_holds_whatever_goes_wrong(seed: int) -> None:
+    scenario = draw(seed, 6.0, kinds())
+    cast = tuple(
+        replace(one, connector="shopee", one_time=False) if one.role == "channel" else one
+        for one in scenario.cast
+    )
+    verdict = simulate(replace(scenario, cast=cast))
+    assert verdict.wrong == ()
+    assert verdict.orders > 0

@@ -105,3 +105,12 @@ def test_no_bytes_of_a_stranger_crash_it(body, value, secret):
         except Forged:
             continue
         assert scheme == "shared_header"
+
+
+def test_what_a_sender_signs_before_the_body_is_part_of_it():
+    url = b"https://ours.example/hooks/shop|"
+    given_headers = headers(signed(url + BODY, scheme=HEX))
+    assert verify(HEX, BODY, given_headers, ["current"], NAME, prefix=url) == 0
+    assert reason(HEX, BODY, given_headers, ["current"], NAME) == "wrong_signature"
+    other = b"https://theirs.example/hooks/shop|"
+    assert reason(HEX, BODY, given_headers, ["current"], NAME, prefix=other) == "wrong_signature"

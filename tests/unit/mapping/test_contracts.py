@@ -105,6 +105,7 @@ CONTRACTS: dict[tuple[str, str], Callable[[], set[Names]]] = {
         shopee("v2.order.get_order_detail"), "response", "order_list"
     ),
     ("shopee", "return"): lambda: below(shopee("v2.returns.get_return_detail"), "response"),
+    ("shopee", "refund"): lambda: below(shopee("v2.returns.get_return_detail"), "response"),
     ("shopee", "listing"): lambda: below(shopee("v2.product.get_model_list"), "response", "model"),
     ("shopee", "price"): lambda: below(shopee("v2.product.get_model_list"), "response", "model"),
     ("lazada", "order"): lazada_order,
@@ -124,11 +125,24 @@ CONTRACTS: dict[tuple[str, str], Callable[[], set[Names]]] = {
 ADDED: dict[tuple[str, str], set[str]] = {
     ("shopee", "order"): {
         "income.buyer_paid_shipping_fee",
+        "income.buyer_total_amount",
         "item_list.income.discount_from_coin",
         "item_list.income.discount_from_voucher_seller",
         "item_list.income.discount_from_voucher_shopee",
+        "item_list.listing",
     },
-    ("shopee", "listing"): {"item_id", "item_name"},
+    ("shopee", "listing"): {
+        "item_name",
+        "item_sku",
+        "item_status",
+        "kit",
+        "listing",
+        "location.location_id",
+        "location.stock",
+        "locations",
+    },
+    ("shopee", "price"): {"item_sku"},
+    ("shopee", "refund"): {"given_back"},
     ("lazada", "return"): {"currency"},
 }
 
@@ -242,6 +256,7 @@ def test_no_channel_but_woocommerce_has_a_field_for_the_jurisdiction_of_a_tax() 
 WORDS = [
     ("shopee", "order_status", "order", "payment"),
     ("shopee", "return_status", "return", "state"),
+    ("shopee", "return_status", "refund", "state"),
     ("lazada", "item_status", "order", "payment"),
     ("tiktok_shop", "order_status", "order", "payment"),
     ("tiktok_shop", "return_types", "return", "kind"),
