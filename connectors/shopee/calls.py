@@ -45,11 +45,12 @@ class Calls:
         return _response(call, answer, form), http_date(answer.headers.get("date", ""))
 
     async def ask_if_there(
-        self, call: str, form: type[Form], params: Params, absent: frozenset[str]
+        self, call: str, form: type[Form], params: Params, absent: frozenset[str] | None
     ) -> Form | None:
-        """The same; None where it answers with one of the codes of `absent`."""
+        """The same; None where it answers with one of the codes of `absent` (None: any code)."""
         answer = await self._get(call, params)
-        if code_of(answer.body) in absent:
+        code = code_of(answer.body)
+        if code and (absent is None or code in absent):
             return None
         _refuse(call, answer)
         return _response(call, answer, form)

@@ -20,9 +20,6 @@ _WAITING = frozenset(
 #: Shopee gave these up; confirming them is no news of a parcel.
 _OVER = frozenset("LOGISTICS_INVALID LOGISTICS_REQUEST_CANCELED".split())
 _ALREADY = "package_already_shipped"
-_NO_NUMBER = frozenset(
-    {"logistics.package_number_not_exist", "logistics.package_not_exist", "error_not_found"}
-)
 
 
 class Shipping:
@@ -42,6 +39,8 @@ class Shipping:
                 raise Retry(f"Shopee has split order {shipment.number} and does not show it yet")
         if _state(package) not in _WAITING:
             return await self._arranged(shipment, order, package, already=True)
+        if order["order_status"] == "IN_CANCEL":
+            raise Retry(f"the buyer of {shipment.number} wants to cancel: answer that at Shopee")
         which = _which(order, package)
         body = {**which, **await self._way(which, command)}
         told = await self._calls.tell("logistics/ship_order", body)
@@ -92,8 +91,9 @@ class Shipping:
                 f"Shopee has given up the package of {shipment.number}", words=_state(package)
             )
         which = _which(order, package)
+        # Whatever it says no with: the parcel is told, and must not look as if it were not.
         found = await self._calls.ask_if_there(
-            "logistics/get_tracking_number", forms.Tracking, which, _NO_NUMBER
+            "logistics/get_tracking_number", forms.Tracking, which, None
         )
         tracking = (found or {}).get("tracking_number") or ""
         note = "" if tracking else "Shopee names no tracking number yet"

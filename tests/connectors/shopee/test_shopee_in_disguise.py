@@ -86,34 +86,40 @@ async def test_a_list_that_names_no_next_page_is_asked_again() -> None:
         await shopee.read("return", None, "5|6|6|")
 
 
+READY = {
+    "order_sn": "X1",
+    "order_status": "READY_TO_SHIP",
+    "update_time": 1,
+    "package_list": [{"package_number": "OFG1", "logistics_status": "LOGISTICS_READY"}],
+}
+BEFORE = (
+    {"error": "", "response": {"order_list": [READY]}},
+    {"error": "", "response": {"info_needed": {"dropoff": []}}},
+)
+PARCEL = ConfirmShipment(
+    reference="r",
+    order="X1",
+    number="X1",
+    shipment="S1",
+    parcel=1,
+    shipped_at=datetime(2026, 11, 25, 9, tzinfo=UTC),
+    lines=(QuantityLine(line="1", sku="TEA", quantity=1),),
+)
+
+
 @pytest.mark.parametrize("odd", [body for body in ODD if "error" not in (body or {})], ids=str)
 async def test_h47_a_parcel_without_an_answer_is_looked_up(odd: Any) -> None:
-    order = {
-        "order_sn": "X1",
-        "order_status": "READY_TO_SHIP",
-        "update_time": 1,
-        "package_list": [{"package_number": "OFG1", "logistics_status": "LOGISTICS_READY"}],
-    }
-    ways = {"info_needed": {"dropoff": []}}
-    shopee = Shopee(
-        Disguised(
-            {"error": "", "response": {"order_list": [order]}},
-            {"error": "", "response": ways},
-            odd,
-        ),
-        SETTINGS,
-    )
-    record = ConfirmShipment(
-        reference="r",
-        order="X1",
-        number="X1",
-        shipment="S1",
-        parcel=1,
-        shipped_at=datetime(2026, 11, 25, 9, tzinfo=UTC),
-        lines=(QuantityLine(line="1", sku="TEA", quantity=1),),
-    )
+    shopee = Shopee(Disguised(*BEFORE, odd), SETTINGS)
     with pytest.raises(InDoubt):
-        await shopee.send(Command(key="k", kind="confirm_shipment", record=record))
+        await shopee.send(Command(key="k", kind="confirm_shipment", record=PARCEL))
+
+
+async def test_a_parcel_whose_number_nobody_gives_is_told_all_the_same() -> None:
+    no = {"error": "logistics.invalid_error", "message": "No number today."}
+    shopee = Shopee(Disguised(*BEFORE, {"error": ""}, no), SETTINGS)
+    receipt = await shopee.send(Command(key="k", kind="confirm_shipment", record=PARCEL))
+    assert receipt.reference == "OFG1"
+    assert receipt.note == "Shopee names no tracking number yet"
 
 
 async def test_lines_that_look_alike_take_their_parts_of_the_payout_in_turn() -> None:

@@ -123,8 +123,10 @@ async def test_a_package_that_was_arranged_meanwhile_is_success(shop):
 async def test_an_order_that_waits_for_an_answer_to_the_buyer_is_not_shipped(shop):
     sn = an_order(shop)
     shop.fake.request_cancel(sn)
-    with pytest.raises(Rejected, match="The order is IN_CANCEL"):
+    with pytest.raises(Retry, match="wants to cancel"):
         await shop.shopee.send(a_parcel(shop.fake, sn))
+    shop.fake.decide(sn, accept=False)
+    assert not (await shop.shopee.send(a_parcel(shop.fake, sn))).already
 
 
 async def test_a_cancelled_package_is_no_success(shop):
