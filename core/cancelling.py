@@ -220,3 +220,9 @@ def show_wish(work: Work, row: Row[Any]) -> None:
 def wish_is_over(work: Work, row: Row[Any]) -> None:
     """Nobody has to decide about it any more."""
     holds.close_cause(work, holds.late(WISH, row), "order", str(row.id))
+
+
+def not_asked_any_more(work: Work, row: Row[Any]) -> None:
+    """The channel says what became of the wishes: it waits for no answer."""
+    wish_is_over(work, row)
+    taking_back.unwanted(work, row, ANSWER)

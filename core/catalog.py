@@ -247,7 +247,7 @@ def _wish_said(work: Work, wish: Cancellation, row: Any) -> None:
         return
     order = order_rows.read(work, row)
     if not cancelling.open_wishes(work, row, order):
-        cancelling.wish_is_over(work, row)
+        cancelling.not_asked_any_more(work, row)
     if by_person.wish_said(work, row, order):
         fulfillment.reconsider(work, row.id)
 

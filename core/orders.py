@@ -171,6 +171,6 @@ def _follow_wish(work: Work, row: Row[Any], before: Order, order: Order) -> None
     """It is shown when it is new, and gone when the channel says so."""
     wishes = _wishes(order)
     if not wishes:
-        cancelling.wish_is_over(work, row)
+        cancelling.not_asked_any_more(work, row)
     elif wishes - _wishes(before):
         cancelling.show_wish(work, order_rows.by_id(work, row.id))

@@ -88,20 +88,26 @@ _OF_CHANNEL = ("confirm_shipment", acceptance.KIND, *ASKS_OWNER)
 
 
 def _is_over(work: Work, command: Row[Any]) -> bool:
-    """It was told to a channel that has cancelled the order itself."""
+    """It was told to a channel that has cancelled the order itself, or whose buyer asks no more."""
     if command.kind not in _OF_CHANNEL:
         return False
     row = order_rows.by_id(work, command.order_id)
     if row.doc is None or row.system != command.system:
         return False
-    return order_rows.read(work, row).cancelled_at is not None
+    order = order_rows.read(work, row)
+    if command.kind == cancelling.ANSWER and not cancelling.open_wishes(work, row, order):
+        return True
+    return order.cancelled_at is not None
 
 
 def _keeps(work: Work, command: Row[Any], words: str) -> bool:
     """The warehouse packs on what the channel has changed and still wants: nothing stands still for
     that, and what differs is shown (S31)."""
     row = order_rows.by_id(work, command.order_id)
-    if row.doc is None or by_person.is_stopped(work, row):
+    if by_person.too_late(work, row, words):
+        taking_back.discard(work, command, f"the warehouse keeps the order: {words}")
+        return True
+    if row.doc is None:
         return False
     order = order_rows.read(work, row)
     if order.cancelled_at is not None or lifecycle.is_refunded(order):
@@ -114,7 +120,7 @@ def _keeps(work: Work, command: Row[Any], words: str) -> bool:
 def refused(work: Work, command: Row[Any], words: str) -> None:
     """The owner refuses for good: the lane stops, a person reads its words."""
     if _is_over(work, command):
-        taking_back.discard(work, command, f"the channel has cancelled this order: {words}")
+        taking_back.discard(work, command, f"the channel wants to hear of it no more: {words}")
         return
     if command.kind == "cancel_fulfillment" and _keeps(work, command, words):
         return
@@ -128,7 +134,7 @@ def refused(work: Work, command: Row[Any], words: str) -> None:
     )
     if command.kind == "cancel_fulfillment":
         row = order_rows.by_id(work, command.order_id)
-        if row.state != State.CANCELLED and not by_person.too_late(work, row, words):
+        if row.state != State.CANCELLED:
             endings.too_late(work, row)
     holds.open_hold(
         work,

@@ -236,6 +236,37 @@ async def test_a_buyer_who_wants_it_after_all_is_sent_it(h: House) -> None:
     assert [one["state"] for one in h.asked()] == ["cancelled", "open"]
 
 
+@pytest.mark.parametrize("heard", [True, False])
+async def test_an_answer_that_comes_too_late_stops_nothing(h: House, heard: bool) -> None:
+    """Found by the machine of lives: the parcel was told to nobody behind a refused answer."""
+    order = await packed(h)
+    await h.shop.wish(order["id"])
+    await h.settle(30)
+    if not heard:
+        h.lost_pushes.add("shop")
+    await h.operate("refuse", reason="it is engraved", **WHO)
+    await h.shop.withdraw(order["id"])
+    await h.settle(150)
+    assert h.causes() == []
+    await h.depot.ship(h.waiting())
+    await h.settle(150)
+    assert (h.state("shop", order), h.shop.orders()[0]["state"]) == ("shipped", "shipped")
+
+
+async def test_a_stop_that_comes_too_late_is_one_exception_and_ends_with_the_order(
+    h: House,
+) -> None:
+    order = await packed(h)
+    h.depot.begin(h.waiting())
+    await h.operate("hold", reason="fraud?", **WHO)
+    await h.settle(30)
+    [cause] = h.causes()
+    assert cause.startswith("late:operator:")
+    await h.depot.ship(h.waiting())
+    await h.settle(150)
+    assert (h.state("shop", order), h.causes()) == ("shipped", [])
+
+
 async def test_a_wish_that_nobody_answers_is_granted_by_the_channel(h: House) -> None:
     order = await packed(h)
     await h.shop.wish(order["id"], hours=1)
