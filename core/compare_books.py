@@ -362,7 +362,20 @@ def not_found(books: Books, row: Row[Any], words: Words) -> Difference | None:
     return replace(found, expected=books.reads.next_after(books.ledger, "document", shown_by))
 
 
+def seen_half_made(books: Books, row: Row[Any], words: Words) -> Difference | None:
+    """What was read before the ledger had answered may have been a draft, or half of it."""
+    if books.reads.after(books.ledger, "document", unstamp(row.done_at)):
+        return None
+    detail = f"{books.ledger} acknowledged it, and what was read is from before"
+    found = words.difference("not_read_back_yet", detail, since=row.done_at)
+    expected = books.reads.next_after(books.ledger, "document", unstamp(row.done_at))
+    return replace(found, expected=expected)
+
+
 def _differs(books: Books, row: Row[Any], words: Words) -> Difference:
+    half = seen_half_made(books, row, words)
+    if half is not None:
+        return half
     difference = differs_in_money(books, row, words, held=books.held.get(row.id, ""))
     if difference is not None:
         return difference

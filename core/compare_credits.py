@@ -16,6 +16,7 @@ from core.compare_books import (
     differs_in_money,
     kept,
     not_found,
+    seen_half_made,
     unfinished,
 )
 from core.differences import Difference
@@ -101,4 +102,5 @@ def _credit(books: Books, row: Row[Any], words: Words) -> Difference | None:
         return words.difference("cancelled_there", detail, since=row.kept_at)
     if not row.n:
         return not_found(books, row, words)
-    return differs_in_money(books, row, words)
+    differs = differs_in_money(books, row, words)
+    return differs and (seen_half_made(books, row, words) or differs)

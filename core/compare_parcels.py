@@ -14,7 +14,16 @@ from sqlalchemy import ColumnElement, Row, String, and_, case, cast, func, liter
 
 from core import handover
 from core.clock import stamp
-from core.compare_books import Asked, Booking, Books, Words, kept, not_found, unfinished
+from core.compare_books import (
+    Asked,
+    Booking,
+    Books,
+    Words,
+    kept,
+    not_found,
+    seen_half_made,
+    unfinished,
+)
 from core.differences import LOOK_BACK, Difference
 from core.lifecycle import State
 from core.store import schema as s
@@ -148,6 +157,9 @@ def _read_back(books: Books, row: Row[Any], words: Words) -> Difference | None:
         return words.difference("cancelled_there", detail, since=row.kept_at)
     if not row.n:
         return not_found(books, row, words)
+    half = seen_half_made(books, row, words)
+    if half is not None:
+        return half
     units = int(row.kept_units or 0) - int(row.units)
     if row.n > 1:
         detail = f"{row.n} documents of one parcel"

@@ -92,6 +92,21 @@ async def test_an_invoice_per_parcel_ties_by_its_sum(tmp_path: Path) -> None:
         assert those(h, "invoice in books") == []
 
 
+async def test_what_was_read_before_the_ledger_answered_may_be_half_made(tmp_path: Path) -> None:
+    """Tryton posts an invoice a call after it made it: the draft that was read alarmed."""
+    async with house(tmp_path) as h:
+        await shipped(h)
+        await h.settle(700)
+        await h.write("UPDATE documents SET total_minor = 1200 WHERE kind = 'invoice'")
+        [one] = those(h, "invoice in books")
+        assert (one.kind, one.cause) == ("unexplained", "amount_differs")
+        now = stamp(h.clock.now())
+        await h.write(f"UPDATE outbox SET done_at = '{now}' WHERE kind = 'book_invoice'")
+        [one] = those(h, "invoice in books")
+        assert (one.kind, one.cause) == ("in_flight", "not_read_back_yet")
+        assert one.expected > now
+
+
 async def test_a_document_in_another_currency_is_unexplained(tmp_path: Path) -> None:
     async with house(tmp_path) as h:
         await shipped(h)
