@@ -99,7 +99,7 @@ def _add_decisions(verb: Verb) -> None:
         parser.add_argument("--hold", type=int, metavar="ID", help="all orders of one exception")
         _reason(parser)
     hold = verb("hold", "keep an order back, and ask the warehouse for it")
-    cancel = verb("cancel", "the same; and its channel, once no warehouse has it, to cancel it")
+    cancel = verb("cancel", "end an order: ask the warehouse for it, then its channel to cancel it")
     grant = verb("grant", "cancel an order as its buyer wishes: the channel is answered")
     refuse = verb("refuse", "do not cancel as its buyer wishes: the channel is answered")
     ends = (hold, cancel, grant, refuse)
